@@ -1,0 +1,113 @@
+"""Dropout's randomness: a key instead of a generator, so that a mask can be computed again instead of kept.
+
+The mask is a pure function of (seed, child, index). Any backend, in any order, on any number of threads, gets the same
+one: the backward pass recomputes what the forward pass dropped, and no cache holds a mask.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+_U64 = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, odd: the increment of SplitMix64
+_ODD = 0x9E3779B1  # 2**32 / golden ratio, the nearest prime: spreads neighbouring elements over all 32 bits
+_BLOCK = 1 << 16  # values hashed at a time, so that the passes stay in the second-level cache
+
+
+@dataclass(frozen=True, slots=True)
+class DropoutKey:
+    """An immutable name for one stream of dropout masks.
+
+    Parameters
+    ----------
+    seed : int
+        Any integer of 64 bits; the same seed gives the same masks on every machine and backend.
+    path : int
+        Which descendant of the seed this is; `child` computes it.
+    """
+
+    seed: int
+    path: int = 0
+
+    def child(self, name):
+        """Return the key of one use, named by a string or an integer; different names give unrelated masks."""
+        digest = blake2b(f"{type(name).__name__}:{name}".encode(), digest_size=8).digest()
+        return DropoutKey(self.seed, mix64(self.path ^ int.from_bytes(digest, "little")))
+
+
+def child(key, name):
+    """Return ``key.child(name)``, and None (no dropout) for None."""
+    return None if key is None else key.child(name)
+
+
+def mix64(z):
+    """Return the SplitMix64 hash of a 64-bit integer [1]_.
+
+    References
+    ----------
+    .. [1] Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, figure 16 with the
+       constants of Stafford's variant 13.
+    """
+    z = (z + _GOLDEN) & _U64
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _U64
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _U64
+    return z ^ (z >> 31)
+
+
+def row_hashes(key, start, stop):
+    """Return the hash of rows ``start .. stop - 1`` as uint32: the low half of SplitMix64 started from the key."""
+    base = np.uint64(mix64((key.seed & _U64) ^ mix64(key.path)))
+    z = base + np.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (z ^ (z >> np.uint64(31))).astype(np.uint32)
+
+
+def mix32(x, scratch):
+    """Hash an array of uint32 in place, with ``scratch`` of the same shape ("lowbias32", C. Wellons 2018)."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        np.right_shift(x, np.uint32(shift), out=scratch)
+        np.bitwise_xor(x, scratch, out=x)
+        np.multiply(x, np.uint32(factor), out=x)
+    np.right_shift(x, np.uint32(16), out=scratch)
+    return np.bitwise_xor(x, scratch, out=x)
+
+
+def check_dropout_probability(p):
+    """Raise ValueError unless 0 <= p < 1."""
+    if not 0 <= p < 1:
+        raise ValueError(f"a dropout probability must be at least 0 and below 1, got {p!r}")
+
+
+def keep_mask(p, key, shape, xp=np):
+    """Return the boolean array (True = kept) of dropout with probability p under a key.
+
+    Parameters
+    ----------
+    p : float
+        Probability of being dropped, in [0, 1).
+    key : DropoutKey
+    shape : tuple of int
+        Of the values; a row is everything but the last axis, flattened in C order.
+    xp : module
+        The library (numpy or cupy) that the result shall belong to.
+
+    Notes
+    -----
+    Element s of row r is kept when ``mix32(row_hash(r) ^ (s * odd)) >= floor(p * 2**32)``. Survivors are to be scaled
+    by 1 / (1 - p).
+    """
+    check_dropout_probability(p)
+    *outer, width = shape
+    rows = int(np.prod(outer, dtype=np.int64))
+    columns = np.arange(width, dtype=np.uint32) * np.uint32(_ODD)
+    threshold = np.uint32(int(p * 2**32))
+    kept = np.empty((rows, width), bool)
+    step = max(1, _BLOCK // max(1, width))
+    scratch = np.empty((step, width), np.uint32)
+    for start in range(0, rows, step):
+        stop = min(rows, start + step)
+        block = row_hashes(key, start, stop)[:, None] ^ columns
+        np.greater_equal(mix32(block, scratch[: stop - start]), threshold, out=kept[start:stop])
+    return xp.asarray(kept.reshape(shape))

@@ -1,0 +1,5 @@
+"""``python -m minisora`` is the command ``minisora``."""
+
+from minisora.cli import main
+
+main()

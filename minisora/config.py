@@ -1,0 +1,124 @@
+"""The shape of a model: one frozen, validated dataclass, JSON in and out."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, get_args
+
+_LIMIT = 1 << 24  # no size of a model that fits a machine is larger
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoraConfig:
+    """Everything that decides the names and shapes of a model's parameters, and how it computes.
+
+    Parameters
+    ----------
+    source_vocab_size, target_vocab_size : int
+        Number of token ids on either side.
+    d_model : int
+        Width D of the vectors.
+    num_heads : int
+        H; divides d_model.
+    num_encoder_layers, num_decoder_layers : int
+    d_ff : int
+        Width inside the feed-forward layer.
+    dropout : float
+        In [0, 1); on attention weights, sub-layer outputs, inside the feed-forward layer and on the embeddings.
+    activation : {"relu", "gelu", "gelu_tanh"}
+    norm : {"pre", "post"}
+        Where LayerNorm stands.
+    positions : {"sinusoidal", "learned"}
+    max_len : int
+        Longest source and longest target, in tokens.
+    tie : {"none", "output", "all"}
+        ``"output"``: the target embedding's table is also the projection to logits; ``"all"``: the source embedding's
+        as well, which needs one vocabulary for both sides.
+    norm_eps : float
+        LayerNorm's eps.
+    pad_id, bos_id, eos_id : int
+        Ids of padding, beginning and end of a sequence.
+
+    Raises
+    ------
+    ValueError
+        For a value that is out of its range, in one sentence.
+    """
+
+    source_vocab_size: int
+    target_vocab_size: int
+    d_model: int = 128
+    num_heads: int = 4
+    num_encoder_layers: int = 3
+    num_decoder_layers: int = 3
+    d_ff: int = 512
+    dropout: float = 0.1
+    activation: Literal["relu", "gelu", "gelu_tanh"] = "relu"
+    norm: Literal["pre", "post"] = "pre"
+    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
+    max_len: int = 512
+    tie: Literal["none", "output", "all"] = "none"
+    norm_eps: float = 1e-5
+    pad_id: int = 0
+    bos_id: int = 1
+    eos_id: int = 2
+
+    def __post_init__(self):
+        for field in fields(self):
+            _check_type(field.name, field.type, getattr(self, field.name))
+        for name in ("pad_id", "bos_id", "eos_id"):
+            sizes = min(self.source_vocab_size, self.target_vocab_size)
+            if not 0 <= getattr(self, name) < sizes:
+                raise ValueError(
+                    f"{name} is expected inside the vocabulary of {sizes} tokens, got {getattr(self, name)}"
+                )
+        if self.d_model % self.num_heads:
+            raise ValueError(
+                f"d_model is expected to be a multiple of num_heads, got {self.d_model} and {self.num_heads}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is expected in [0, 1), got {self.dropout}")
+        if not 0 < self.norm_eps < 1:
+            raise ValueError(f"norm_eps is expected in (0, 1), got {self.norm_eps}")
+        if self.tie == "all" and self.source_vocab_size != self.target_vocab_size:
+            raise ValueError(
+                "tie='all' needs one vocabulary for source and target, "
+                f"got sizes {self.source_vocab_size} and {self.target_vocab_size}"
+            )
+
+    def to_json(self):
+        """Return the configuration as JSON text."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text):
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            For text that is no JSON object, for an unknown or missing name, and for a value out of its range.
+        """
+        try:
+            values = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"a configuration is expected as JSON, but: {error}") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"a configuration is expected as a JSON object, got {type(values).__name__}")
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ValueError(f"unknown in a configuration: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        if missing := sorted({"source_vocab_size", "target_vocab_size"} - set(values)):
+            raise ValueError(f"a configuration needs {', '.join(missing)}")
+        return cls(**values)
+
+
+def _check_type(name, kind, value):
+    if kind is int:
+        smallest = 0 if name.endswith("_id") else 1
+        if type(value) is not int or not smallest <= value <= _LIMIT:
+            raise ValueError(f"{name} is expected as an integer in {smallest} .. {_LIMIT}, got {value!r}")
+    elif kind is float:
+        if type(value) not in (int, float):
+            raise ValueError(f"{name} is expected as a number, got {value!r}")
+    elif value not in get_args(kind):
+        raise ValueError(f"{name} is expected to be one of {', '.join(get_args(kind))}, got {value!r}")

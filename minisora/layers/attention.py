@@ -1,0 +1,121 @@
+"""Multi-head attention: the projections here, the hot path through `minisora.kernels`."""
+
+from typing import NamedTuple
+
+import numpy as np
+from minisora.kernels import AttentionCache, attention_steps, get_backend
+
+from minisora.layers.layer import Layer
+from minisora.layers.linear import Linear, LinearCache
+
+
+class MultiHeadAttentionCache(NamedTuple):
+    w_q: LinearCache
+    w_k: LinearCache
+    w_v: LinearCache
+    attention: AttentionCache  # of all heads: q, k, v are (B, H, T or S, d_k)
+    w_o: LinearCache
+    is_cross: bool
+
+    @property
+    def weights(self):
+        """The attention weights (B, H, T, S), computed again."""
+        return attention_steps(self.attention).weights
+
+
+class MultiHeadAttention(Layer):
+    """out = concat(head_1, ..., head_H) W_o with head_i = attention(x W_q_i, memory W_k_i, memory W_v_i) [1]_.
+
+    The H projections of each kind are the columns of one matrix: head i owns columns i d_k to (i + 1) d_k.
+
+    Parameters
+    ----------
+    d_model : int
+        Width D of the vectors.
+    num_heads : int
+        H; d_k = d_v = D / H.
+    rng : numpy.random.Generator
+        Initialises W_q, W_k, W_v, W_o, each (D, D).
+    dropout : float
+        Probability with which an attention weight is dropped.
+    bias : bool
+        Whether the four projections have one.
+    backend : str
+        A name that `minisora.kernels.get_backend` takes.
+
+    References
+    ----------
+    .. [1] Vaswani et al., "Attention Is All You Need", 2017, section 3.2.2.
+    """
+
+    def __init__(self, d_model, num_heads, rng, *, dropout=0.0, bias=True, backend="numpy", dtype=np.float32):
+        if num_heads < 1 or d_model % num_heads:
+            raise ValueError(f"d_model is expected to be a multiple of num_heads, got {d_model} and {num_heads}")
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.backend = get_backend(backend)
+        self.w_q = Linear(d_model, d_model, rng, bias=bias, dtype=dtype)
+        self.w_k = Linear(d_model, d_model, rng, bias=bias, dtype=dtype)
+        self.w_v = Linear(d_model, d_model, rng, bias=bias, dtype=dtype)
+        self.w_o = Linear(d_model, d_model, rng, bias=bias, dtype=dtype)
+
+    def forward(self, x, memory=None, key=None, *, key_mask=None, causal=False):
+        """Attend from x to memory, or to x itself.
+
+        Parameters
+        ----------
+        x : array (B, T, D)
+        memory : array (B, S, D), optional
+            None: self-attention, S = T.
+        key : DropoutKey, optional
+        key_mask : bool array (B, S), optional
+            True = may be attended.
+        causal : bool
+            Query t sees the keys s <= t + (S - T).
+
+        Returns
+        -------
+        out : array (B, T, D)
+        cache : MultiHeadAttentionCache
+        """
+        source = x if memory is None else memory
+        q, q_cache = self.w_q.forward(x)  # (B, T, D)
+        k, k_cache = self.w_k.forward(source)  # (B, S, D)
+        v, v_cache = self.w_v.forward(source)
+        dropout = (self.dropout, key) if key is not None and self.dropout else None
+        heads, attention = self.backend.forward(
+            self.split(q), self.split(k), self.split(v), key_mask=key_mask, causal=causal, dropout=dropout
+        )  # (B, H, T, d_k)
+        out, o_cache = self.w_o.forward(self.merge(heads))
+        return out, MultiHeadAttentionCache(q_cache, k_cache, v_cache, attention, o_cache, memory is not None)
+
+    def backward(self, dout, cache):
+        """dheads = dout W_o^T, then (dq, dk, dv) of attention; dx sums what came through the projections of x.
+
+        Returns dx for self-attention and (dx, dmemory) for cross-attention.
+        """
+        dheads = self.w_o.backward(dout, cache.w_o)
+        dq, dk, dv = self.backend.backward(self.split(dheads), cache.attention)
+        dx = self.w_q.backward(self.merge(dq), cache.w_q)
+        dsource = self.w_k.backward(self.merge(dk), cache.w_k)
+        dsource += self.w_v.backward(self.merge(dv), cache.w_v)
+        return (dx, dsource) if cache.is_cross else dx + dsource
+
+    def remember(self, memory):
+        """Return the keys and values of memory (B, S, D), each (B, H, S, d_k): all that later queries need of it."""
+        return self.split(self.w_k(memory)), self.split(self.w_v(memory))
+
+    def attend(self, x, remembered, key_mask=None):
+        """Attend from x (B, T, D) to everything that `remember` returned; inference only."""
+        heads, _ = self.backend.forward(self.split(self.w_q(x)), *remembered, key_mask=key_mask)
+        return self.w_o(self.merge(heads))
+
+    def split(self, x):
+        """(B, T, D) to (B, H, T, d_k): head i gets columns i d_k to (i + 1) d_k."""
+        batch, length, d_model = x.shape
+        return x.reshape(batch, length, self.num_heads, d_model // self.num_heads).swapaxes(1, 2)
+
+    def merge(self, heads):
+        """(B, H, T, d_k) to (B, T, D), the inverse of `split`."""
+        batch, num_heads, length, d_k = heads.shape
+        return heads.swapaxes(1, 2).reshape(batch, length, num_heads * d_k)

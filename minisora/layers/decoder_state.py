@@ -1,0 +1,83 @@
+"""What decoding keeps between two steps: of each layer, the keys and values of the past and of the memory."""
+
+from minisora.kernels import array_module
+
+
+def remember(attention, x):
+    """Return, as a tuple of arrays, what an attention layer needs of x (B, S, D) for later queries.
+
+    A layer with ``remember`` says so itself (keys and values); of any other layer the vectors x are kept.
+    """
+    return attention.remember(x) if hasattr(attention, "remember") else (x,)
+
+
+def attend(attention, x, remembered, key_mask=None):
+    """Attend from x (B, T, D) to what `remember` returned; without ``attend``, as cross-attention to the vectors."""
+    if hasattr(attention, "attend"):
+        return attention.attend(x, remembered, key_mask)
+    return attention(x, remembered[0], key_mask=key_mask)
+
+
+class LayerState:
+    """The state of one decoder layer. Written in place by every step; time is the axis before the last of each array.
+
+    Parameters
+    ----------
+    memory : tuple of arrays
+        What the cross-attention remembers of the encoder's output: computed once.
+    max_len : int
+        Steps to reserve room for.
+    """
+
+    def __init__(self, memory, max_len):
+        self.memory = memory
+        self.max_len = max_len
+        self.length = 0
+        self._past = None  # of max_len steps, made when the first one shows shapes and dtype
+
+    def extend(self, newest):
+        """Append the arrays of one step, each (..., 1, d)."""
+        if self._past is None:
+            self._past = tuple(
+                array_module(a).empty((*a.shape[:-2], self.max_len, a.shape[-1]), a.dtype) for a in newest
+            )
+        for past, a in zip(self._past, newest, strict=True):
+            past[..., self.length : self.length + 1, :] = a
+        self.length += 1
+
+    def past(self):
+        """Return the arrays of all steps so far, each (..., length, d)."""
+        return tuple(a[..., : self.length, :] for a in self._past)
+
+    def reorder(self, rows):
+        """Keep the batch's rows of these indices, in this order; an index may repeat."""
+        self.memory = tuple(a[rows] for a in self.memory)
+        if self._past is not None:
+            self._past = tuple(a[rows] for a in self._past)
+
+
+class DecoderState:
+    """Everything between two decoding steps; the one object of this project that may be written in place.
+
+    Attributes
+    ----------
+    layers : list of LayerState
+    memory_mask : bool array (B, S) or None
+    length : int
+        How many tokens have been read.
+    max_len : int
+        How many there is room for.
+    """
+
+    def __init__(self, layers, memory_mask, max_len):
+        self.layers = layers
+        self.memory_mask = memory_mask
+        self.max_len = max_len
+        self.length = 0
+
+    def reorder(self, rows):
+        """Keep the sequences of these indices (B',), in this order: what a beam search does after every step."""
+        for layer in self.layers:
+            layer.reorder(rows)
+        if self.memory_mask is not None:
+            self.memory_mask = self.memory_mask[rows]

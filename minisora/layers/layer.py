@@ -1,0 +1,98 @@
+"""What a layer is: parameters, a forward that returns its cache, a backward that consumes it."""
+
+import sys
+
+import numpy as np
+from minisora.kernels import array_module
+
+
+class Parameter:
+    """A trainable array and the gradient that backward passes add into.
+
+    Parameters
+    ----------
+    data : array
+    trainable : bool
+        False: optimizers leave it as it is.
+    decay : bool
+        False for norms, biases and embeddings, which weight decay leaves alone.
+    """
+
+    __slots__ = ("data", "decay", "grad", "trainable")
+
+    def __init__(self, data, *, trainable=True, decay=True):
+        self.data = data
+        self.grad = array_module(data).zeros_like(data)
+        self.trainable = trainable
+        self.decay = decay
+
+    def __repr__(self):
+        return f"Parameter({self.data.shape}, {self.data.dtype})"
+
+
+class Layer:
+    """Base of all layers: a named tree of parameters, nothing more.
+
+    Subclasses implement ``forward(*inputs, key=None, **masks) -> (out, cache)`` and ``backward(dout, cache) ->
+    dinputs``: forward is pure, backward adds into every ``parameter.grad`` and returns one array for one differentiable
+    input and a tuple for several. A layer holds no state of a call: the caller keeps the cache, so a layer may be
+    called twice, shared or probed.
+    """
+
+    def __call__(self, *inputs, **masks):
+        """Return forward's output without dropout: inference."""
+        return self.forward(*inputs, **masks)[0]
+
+    def parameters(self, prefix=""):
+        """Yield ``(name, parameter)`` depth first, in order of assignment; a shared one once, by its first name."""
+        seen = set()
+        for name, parameter in self._walk(prefix):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def _walk(self, prefix):
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value
+            elif isinstance(value, Layer):
+                yield from value._walk(f"{prefix}{name}.")
+            elif isinstance(value, list):
+                for i, layer in enumerate(value):
+                    yield from layer._walk(f"{prefix}{name}.{i}.")
+
+    def zero_grad(self):
+        """Set every gradient to zero, in place."""
+        for _, parameter in self.parameters():
+            parameter.grad.fill(0)
+
+    def num_parameters(self):
+        """Return how many numbers the layer's parameters hold; shared ones count once."""
+        return sum(parameter.data.size for _, parameter in self.parameters())
+
+    def to(self, device):
+        """Move all parameters and their gradients to ``"cpu"`` or ``"cuda"`` (through CuPy), and return the layer."""
+        move = _mover(device)
+        for _, parameter in self.parameters():
+            parameter.data, parameter.grad = move(parameter.data), move(parameter.grad)
+        return self
+
+
+def _mover(device):
+    """Return the function that brings an array to a device."""
+    if device == "cpu":
+        cupy = sys.modules.get("cupy")  # not loaded: nothing can be on the GPU
+        return np.asarray if cupy is None else cupy.asnumpy
+    if device != "cuda":
+        raise ValueError(f"unknown device {device!r}, expected 'cpu' or 'cuda'")
+    try:
+        import cupy
+    except ImportError as error:
+        raise ValueError("device 'cuda' needs CuPy: pip install 'minisora[cuda12]' or 'minisora[cuda13]'") from error
+    return cupy.asarray
+
+
+def check_width(name, x, width):
+    """Raise ValueError unless the last axis of x has the length that the layer was built for."""
+    if x.ndim == 0 or x.shape[-1] != width:
+        raise ValueError(f"{name} expects {width} values in the last axis, got an array of shape {x.shape}")

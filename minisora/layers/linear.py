@@ -1,0 +1,77 @@
+"""The affine map, and its twin that borrows an embedding's table."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minisora.layers.layer import Layer, Parameter, check_width
+
+
+class LinearCache(NamedTuple):
+    x: Any  # (..., d_in)
+
+
+class Linear(Layer):
+    """out = x W + b.
+
+    Parameters
+    ----------
+    d_in, d_out : int
+    rng : numpy.random.Generator
+        Draws W (d_in, d_out), uniform with variance 2 / (d_in + d_out) [1]_; b (d_out,) starts at 0.
+    bias : bool
+        Without it, out = x W.
+
+    References
+    ----------
+    .. [1] Glorot, Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010, eq. (16).
+    """
+
+    def __init__(self, d_in, d_out, rng, *, bias=True, dtype=np.float32):
+        limit = np.sqrt(6 / (d_in + d_out))
+        self.weight = Parameter(rng.uniform(-limit, limit, (d_in, d_out)).astype(dtype))
+        self.bias = Parameter(np.zeros(d_out, dtype), decay=False) if bias else None
+
+    def forward(self, x, key=None):
+        """Map x (..., d_in) to (..., d_out)."""
+        d_in, d_out = self.weight.data.shape
+        check_width("Linear", x, d_in)
+        out = x.reshape(-1, d_in) @ self.weight.data  # (N, d_out): one large product instead of B small ones
+        if self.bias is not None:
+            out += self.bias.data
+        return out.reshape(*x.shape[:-1], d_out), LinearCache(x)
+
+    def backward(self, dout, cache):
+        """dx = dout W^T; dW += x^T dout and db += sum(dout) over all rows."""
+        d_in, d_out = self.weight.data.shape
+        x, dout_rows = cache.x.reshape(-1, d_in), dout.reshape(-1, d_out)
+        self.weight.grad += x.T @ dout_rows
+        if self.bias is not None:
+            self.bias.grad += dout_rows.sum(axis=0)
+        return (dout_rows @ self.weight.data.T).reshape(cache.x.shape)
+
+
+class TiedLinear(Layer):
+    """out = x E^T with the table E (V, D) of an embedding: the same Parameter in a second place [1]_.
+
+    References
+    ----------
+    .. [1] Press, Wolf, "Using the Output Embedding to Improve Language Models", 2017.
+    """
+
+    def __init__(self, table):
+        self.table = table
+
+    def forward(self, x, key=None):
+        """Map x (..., D) to logits (..., V)."""
+        vocab_size, d_model = self.table.data.shape
+        check_width("TiedLinear", x, d_model)
+        out = x.reshape(-1, d_model) @ self.table.data.T
+        return out.reshape(*x.shape[:-1], vocab_size), LinearCache(x)
+
+    def backward(self, dout, cache):
+        """dx = dout E; dE += dout^T x, beside what the embedding adds."""
+        vocab_size, d_model = self.table.data.shape
+        dout_rows = dout.reshape(-1, vocab_size)
+        self.table.grad += dout_rows.T @ cache.x.reshape(-1, d_model)
+        return (dout_rows @ self.table.data).reshape(cache.x.shape)

@@ -1,0 +1,228 @@
+"""Sora: an encoder and a decoder between token ids and logits."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minisora.kernels import child
+from minisora.kernels.attention_cache import check_key_mask
+from minisora.layers.decoder import Decoder, DecoderCache
+from minisora.layers.decoder_state import DecoderState, LayerState, remember
+from minisora.layers.dropout import Dropout, DropoutCache
+from minisora.layers.embedding import TokenEmbedding, TokenEmbeddingCache
+from minisora.layers.encoder import Encoder, EncoderCache
+from minisora.layers.layer import Layer
+from minisora.layers.linear import Linear, LinearCache, TiedLinear
+from minisora.layers.positional import LearnedPositions, PositionsCache, SinusoidalPositions
+
+
+class EmbeddedCache(NamedTuple):
+    embedding: TokenEmbeddingCache
+    positions: PositionsCache
+    dropout: DropoutCache
+
+
+class Embedded(Layer):
+    """What encoder and decoder begin with: dropout(embedding(ids) + positions)."""
+
+    def __init__(self, config, vocab_size, rng, *, embedding=None, dtype=np.float32):
+        self.max_len = config.max_len
+        self.embedding = embedding or TokenEmbedding(vocab_size, config.d_model, rng, dtype=dtype)
+        if config.positions == "learned":
+            self.positions = LearnedPositions(config.max_len, config.d_model, rng, dtype=dtype)
+        else:
+            self.positions = SinusoidalPositions(config.d_model)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, ids, key=None, *, offset=0):
+        """Map ids (B, T) to vectors (B, T, D); the first token stands at position ``offset``."""
+        if ids.ndim != 2:
+            raise ValueError(f"token ids are expected as an array (batch, length), got shape {ids.shape}")
+        if not 0 < ids.shape[1] <= self.max_len - offset:
+            raise ValueError(f"a sequence of 1 to {self.max_len} tokens is expected, got {ids.shape[1] + offset}")
+        vectors, embedding = self.embedding.forward(ids)
+        placed, positions = self.positions.forward(vectors, offset=offset)
+        out, dropout = self.dropout.forward(placed, child(key, "embedded"))
+        return out, EmbeddedCache(embedding, positions, dropout)
+
+    def backward(self, dout, cache):
+        """Return None: ids have no gradient."""
+        dplaced = self.dropout.backward(dout, cache.dropout)
+        return self.embedding.backward(self.positions.backward(dplaced, cache.positions), cache.embedding)
+
+
+class SoraEncoderCache(NamedTuple):
+    embedded: EmbeddedCache
+    stack: EncoderCache
+
+
+class SoraEncoder(Layer):
+    """Token ids to memory: embedding, positions, dropout, and the stack of encoder layers."""
+
+    def __init__(self, config, rng, *, layers=None, dtype=np.float32):
+        self.pad_id = config.pad_id
+        self.embedded = Embedded(config, config.source_vocab_size, rng, dtype=dtype)
+        self.stack = Encoder(config, rng, layers=layers, dtype=dtype)
+
+    def forward(self, ids, key=None, *, key_mask=None):
+        """Map ids (B, S) to memory (B, S, D); key_mask (B, S) is ``ids != pad_id`` when None."""
+        x, embedded = self.embedded.forward(ids, child(key, "source"))
+        key_mask = self.visible(ids) if key_mask is None else key_mask
+        memory, stack = self.stack.forward(x, child(key, "encoder"), key_mask=key_mask)
+        return memory, SoraEncoderCache(embedded, stack)
+
+    def backward(self, dmemory, cache):
+        """Return None: ids have no gradient."""
+        return self.embedded.backward(self.stack.backward(dmemory, cache.stack), cache.embedded)
+
+    def visible(self, ids):
+        """Return the mask (B, S) of ids that are not padding.
+
+        Raises
+        ------
+        ValueError
+            Where a sequence holds nothing but padding.
+        """
+        mask = ids != self.pad_id
+        if isinstance(mask, np.ndarray) and not mask.any(axis=1).all():
+            raise ValueError(
+                f"each source is expected to hold a token that is not padding (id {self.pad_id}), got one without"
+            )
+        return mask
+
+
+class SoraDecoderCache(NamedTuple):
+    embedded: EmbeddedCache
+    stack: DecoderCache
+    projection: LinearCache
+
+
+class SoraDecoder(Layer):
+    """Token ids and memory to logits: embedding, positions, dropout, the stack of decoder layers, projection."""
+
+    def __init__(self, config, rng, *, embedding=None, layers=None, dtype=np.float32):
+        self.max_len = config.max_len
+        self.embedded = Embedded(config, config.target_vocab_size, rng, embedding=embedding, dtype=dtype)
+        self.stack = Decoder(config, rng, layers=layers, dtype=dtype)
+        if config.tie == "none":
+            self.projection = Linear(config.d_model, config.target_vocab_size, rng, dtype=dtype)
+        else:
+            self.projection = TiedLinear(self.embedded.embedding.table)
+
+    def forward(self, ids, memory, memory_mask=None, key=None):
+        """Map ids (B, T), given memory (B, S, D), to logits (B, T, V); memory_mask (B, S), True = may be attended."""
+        if memory_mask is not None:
+            check_key_mask(memory_mask, *memory.shape[:2])
+        x, embedded = self.embedded.forward(ids, child(key, "target"))
+        x, stack = self.stack.forward(x, memory, child(key, "decoder"), memory_mask=memory_mask)
+        logits, projection = self.projection.forward(x)
+        return logits, SoraDecoderCache(embedded, stack, projection)
+
+    def backward(self, dlogits, cache):
+        """Return (None, dmemory)."""
+        dx = self.projection.backward(dlogits, cache.projection)
+        dx, dmemory = self.stack.backward(dx, cache.stack)
+        return self.embedded.backward(dx, cache.embedded), dmemory
+
+    def start(self, memory, memory_mask=None, max_len=None):
+        """Return the `DecoderState` of an empty target: cross-attention's keys and values are computed here, once.
+
+        Parameters
+        ----------
+        memory : array (B, S, D)
+        memory_mask : bool array (B, S), optional
+        max_len : int, optional
+            Room for so many tokens; config.max_len when None, which it may not exceed.
+        """
+        max_len = self.max_len if max_len is None else max_len
+        if not 1 <= max_len <= self.max_len:
+            raise ValueError(f"max_len is expected in 1 .. {self.max_len}, got {max_len}")
+        if memory_mask is not None:
+            check_key_mask(memory_mask, *memory.shape[:2])
+        layers = [LayerState(remember(layer.cross_attention, memory), max_len) for layer in self.stack.layers]
+        return DecoderState(layers, memory_mask, max_len)
+
+    def step(self, ids, state):
+        """Read one token a sequence, ids (B,); return logits (B, V) of the next, and state, extended in place."""
+        if state.length == state.max_len:
+            raise ValueError(f"the decoder's state has room for {state.max_len} tokens, and all are used")
+        x, _ = self.embedded.forward(ids[:, None], offset=state.length)  # (B, 1, D)
+        x = self.stack.step(x, state.layers, state.memory_mask)
+        state.length += 1
+        return self.projection(x)[:, 0], state
+
+
+class SoraModelCache(NamedTuple):
+    encoder: SoraEncoderCache
+    decoder: SoraDecoderCache
+
+
+class SoraModel(Layer):
+    """The whole encoder-decoder Transformer.
+
+    Parameters
+    ----------
+    config : SoraConfig
+    rng : numpy.random.Generator
+        Initialises the parameters.
+    layers : dict, optional
+        Own layers in the place of the standard ones, such as ``{"attention": MyAttention}``; see `LayerFactory`.
+    dtype : dtype
+        float32 to work, float64 to check.
+
+    References
+    ----------
+    Vaswani et al., "Attention Is All You Need", 2017.
+    """
+
+    def __init__(self, config, rng, *, layers=None, dtype=np.float32):
+        self.config = config
+        self.encoder = SoraEncoder(config, rng, layers=layers, dtype=dtype)
+        shared = self.encoder.embedded.embedding if config.tie == "all" else None
+        self.decoder = SoraDecoder(config, rng, embedding=shared, layers=layers, dtype=dtype)
+
+    def forward(self, source_ids, decoder_ids, key=None, *, source_mask=None):
+        """Map source ids (B, S) and decoder ids (B, T), which begin with bos, to logits (B, T, V).
+
+        Parameters
+        ----------
+        source_ids, decoder_ids : int arrays
+        key : DropoutKey, optional
+            None: no dropout.
+        source_mask : bool array (B, S), optional
+            True = may be attended; ``source_ids != pad_id`` when None.
+        """
+        if len(source_ids) != len(decoder_ids):
+            raise ValueError(f"as many sources as targets are expected, got {len(source_ids)} and {len(decoder_ids)}")
+        if source_mask is None:
+            source_mask = self.encoder.visible(source_ids)
+        memory, encoder = self.encoder.forward(source_ids, key, key_mask=source_mask)
+        logits, decoder = self.decoder.forward(decoder_ids, memory, source_mask, key)
+        return logits, SoraModelCache(encoder, decoder)
+
+    def backward(self, dlogits, cache):
+        """Add into every parameter's gradient; return (None, None), since neither input is differentiable."""
+        ddecoder_ids, dmemory = self.decoder.backward(dlogits, cache.decoder)
+        return self.encoder.backward(dmemory, cache.encoder), ddecoder_ids
+
+    def summary(self):
+        """Return a table of the parameters: name, shape, count; shared ones once."""
+        rows = [(name, "x".join(map(str, p.data.shape)), f"{p.data.size:,}") for name, p in self.parameters()]
+        rows.append(("total", "", f"{self.num_parameters():,}"))
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        return "\n".join(
+            f"{name:<{widths[0]}}  {shape:>{widths[1]}}  {count:>{widths[2]}}" for name, shape, count in rows
+        )
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder):
+        """Load a bundled model by its name, such as ``"sora/sora-base"``, or a folder that `save_pretrained` wrote."""
+        from minisora.checkpoint import load
+
+        return load(name_or_folder).model
+
+    def save_pretrained(self, folder, source_tokenizer, target_tokenizer=None):
+        """Write the model and its tokenizers to a new folder."""
+        from minisora.checkpoint import save
+
+        save(folder, self, source_tokenizer, target_tokenizer)

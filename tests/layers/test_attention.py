@@ -1,0 +1,81 @@
+"""Multi-head attention: what the heads are, and what decoding uses of it."""
+
+import numpy as np
+import pytest
+
+from minisora.kernels import attention_forward
+from minisora.layers.attention import MultiHeadAttention
+
+B, T, S, D, H = 2, 5, 7, 12, 3
+
+
+@pytest.fixture
+def layer(rng):
+    layer = MultiHeadAttention(D, H, rng, dtype=np.float64)
+    for _, parameter in layer.parameters():
+        parameter.data[:] = rng.normal(0, 0.5, parameter.data.shape)
+    return layer
+
+
+def head_by_head(layer, x, memory, key_mask):
+    """Each head alone, from its own columns of the projections; then side by side through W_o."""
+    heads = []
+    for i in range(H):
+        columns = slice(i * D // H, (i + 1) * D // H)
+        q, k, v = (
+            (a @ w.weight.data[:, columns] + w.bias.data[columns])[:, None]
+            for a, w in ((x, layer.w_q), (memory, layer.w_k), (memory, layer.w_v))
+        )
+        heads.append(attention_forward(q, k, v, key_mask=key_mask)[0][:, 0])
+    return np.concatenate(heads, axis=-1) @ layer.w_o.weight.data + layer.w_o.bias.data
+
+
+def test_the_heads_are_the_columns(layer, rng):
+    x, memory = rng.normal(size=(B, T, D)), rng.normal(size=(B, S, D))
+    key_mask = rng.random((B, S)) < 0.7
+    np.testing.assert_allclose(layer(x, memory, key_mask=key_mask), head_by_head(layer, x, memory, key_mask), rtol=1e-12)
+    np.testing.assert_allclose(layer(x), head_by_head(layer, x, x, None), rtol=1e-12)
+
+
+def test_split_and_merge_are_inverse(layer, rng):
+    x = rng.normal(size=(B, T, D))
+    assert layer.split(x).shape == (B, H, T, D // H)
+    np.testing.assert_array_equal(layer.split(x)[1, 2, 3], x[1, 3, 2 * D // H :])
+    np.testing.assert_array_equal(layer.merge(layer.split(x)), x)
+
+
+def test_self_attention_is_cross_attention_to_itself_with_the_gradients_added(layer, rng):
+    x, dout = rng.normal(size=(B, T, D)), rng.normal(size=(B, T, D))
+    out, cache = layer.forward(x, causal=True)
+    dx = layer.backward(dout, cache)
+    grads = {name: p.grad.copy() for name, p in layer.parameters()}
+    layer.zero_grad()
+    same, cross_cache = layer.forward(x, x, causal=True)
+    np.testing.assert_array_equal(same, out)
+    np.testing.assert_allclose(sum(layer.backward(dout, cross_cache)), dx, rtol=1e-12, atol=1e-14)
+    for name, parameter in layer.parameters():
+        np.testing.assert_allclose(parameter.grad, grads[name], rtol=1e-12, atol=1e-14)
+
+
+def test_remember_and_attend_are_forward_in_two_parts(layer, rng):
+    x, memory = rng.normal(size=(B, T, D)), rng.normal(size=(B, S, D))
+    key_mask = rng.random((B, S)) < 0.7
+    np.testing.assert_array_equal(
+        layer.attend(x, layer.remember(memory), key_mask), layer(x, memory, key_mask=key_mask)
+    )
+
+
+def test_the_cache_shows_the_weights(layer, rng):
+    _, cache = layer.forward(rng.normal(size=(B, T, D)), rng.normal(size=(B, S, D)))
+    assert cache.weights.shape == (B, H, T, S)
+    np.testing.assert_allclose(cache.weights.sum(axis=-1), 1, rtol=1e-14)
+
+
+def test_heads_must_divide_the_width(rng):
+    with pytest.raises(ValueError, match="multiple of num_heads, got 10 and 3"):
+        MultiHeadAttention(10, 3, rng)
+
+
+def test_an_unknown_backend_is_refused(rng):
+    with pytest.raises(ValueError, match="unknown attention backend"):
+        MultiHeadAttention(12, 3, rng, backend="cuda-magic")

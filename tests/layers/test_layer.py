@@ -1,0 +1,44 @@
+"""The tree of parameters."""
+
+import numpy as np
+import pytest
+
+from minisora.layers.layer import Layer, Parameter
+from minisora.layers.linear import Linear, TiedLinear
+
+
+class Pair(Layer):
+    def __init__(self, rng):
+        self.first = Linear(2, 3, rng)
+        self.rest = [Linear(3, 5, rng, bias=False), TiedLinear(self.first.weight)]
+        self.scale = Parameter(np.ones(7))
+        self.name = "not a parameter"
+
+
+def test_names_depth_first_in_order_of_assignment_and_shared_once(rng):
+    assert [name for name, _ in Pair(rng).parameters()] == ["first.weight", "first.bias", "rest.0.weight", "scale"]
+    assert [name for name, _ in Pair(rng).parameters("a.")][0] == "a.first.weight"
+    assert Pair(rng).num_parameters() == 6 + 3 + 15 + 7
+
+
+def test_gradients_begin_at_zero_and_return_there(rng):
+    layer = Pair(rng)
+    grads = [parameter.grad for _, parameter in layer.parameters()]
+    assert all((grad == 0).all() for grad in grads)
+    for grad in grads:
+        grad += 1
+    layer.zero_grad()
+    assert all((grad == 0).all() for grad in grads)  # in place: whoever holds the array sees it
+
+
+def test_an_unknown_device_is_refused(rng):
+    with pytest.raises(ValueError, match="unknown device 'tpu'"):
+        Pair(rng).to("tpu")
+
+
+def test_to_cpu_keeps_everything(rng):
+    layer = Pair(rng)
+    before = [parameter.data for _, parameter in layer.parameters()]
+    assert layer.to("cpu") is layer
+    for data, (_, parameter) in zip(before, layer.parameters(), strict=True):
+        np.testing.assert_array_equal(data, parameter.data)
