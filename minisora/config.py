@@ -68,9 +68,7 @@ class SoraConfig:
         for name in ("pad_id", "bos_id", "eos_id"):
             sizes = min(self.source_vocab_size, self.target_vocab_size)
             if not 0 <= getattr(self, name) < sizes:
-                raise ValueError(
-                    f"{name} is expected inside the vocabulary of {sizes} tokens, got {getattr(self, name)}"
-                )
+                raise ValueError(f"{name} is expected in the vocabulary, 0 .. {sizes - 1}, got {getattr(self, name)}")
         if self.d_model % self.num_heads:
             raise ValueError(
                 f"d_model is expected to be a multiple of num_heads, got {self.d_model} and {self.num_heads}"

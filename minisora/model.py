@@ -84,7 +84,7 @@ class SoraEncoder(Layer):
             Where a sequence holds nothing but padding.
         """
         mask = ids != self.pad_id
-        if isinstance(mask, np.ndarray) and not mask.any(axis=1).all():
+        if ids.ndim == 2 and isinstance(mask, np.ndarray) and not mask.any(axis=1).all():
             raise ValueError(
                 f"each source is expected to hold a token that is not padding (id {self.pad_id}), got one without"
             )
@@ -147,9 +147,9 @@ class SoraDecoder(Layer):
         if state.length == state.max_len:
             raise ValueError(f"the decoder's state has room for {state.max_len} tokens, and all are used")
         x, _ = self.embedded.forward(ids[:, None], offset=state.length)  # (B, 1, D)
-        x = self.stack.step(x, state.layers, state.memory_mask)
+        x = self.stack.step(x[:, 0], state.layers, state.memory_mask)
         state.length += 1
-        return self.projection(x)[:, 0], state
+        return self.projection(x), state
 
 
 class SoraModelCache(NamedTuple):

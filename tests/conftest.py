@@ -13,7 +13,7 @@ def rng():
 
 @pytest.fixture
 def tiny_model():
-    """A function that builds a small float64 model with sizes that differ, every parameter moved away from its initial value."""
+    """A function that builds a small float64 model: sizes that differ, no parameter at its initial value."""
 
     def build(seed=0, **changes):
         config = dict(

@@ -102,18 +102,18 @@ class MultiHeadAttention(Layer):
         return (dx, dsource) if cache.is_cross else dx + dsource
 
     def remember(self, memory):
-        """Return the keys and values of memory (B, S, D), each (B, H, S, d_k): all that later queries need of it."""
+        """Return the keys and values (B, H, S, d_k) of memory (B, S, D), or (B, D) for S = 1, for later queries."""
         return self.split(self.w_k(memory)), self.split(self.w_v(memory))
 
     def attend(self, x, remembered, key_mask=None):
-        """Attend from x (B, T, D) to everything that `remember` returned; inference only."""
-        heads, _ = self.backend.forward(self.split(self.w_q(x)), *remembered, key_mask=key_mask)
-        return self.w_o(self.merge(heads))
+        """Attend from the newest vectors x (B, D), one a sequence, to all that `remember` returned; inference only."""
+        heads, _ = self.backend.forward(self.split(self.w_q(x)), *remembered, key_mask=key_mask)  # (B, H, 1, d_k)
+        return self.w_o(self.merge(heads)[:, 0])
 
     def split(self, x):
-        """(B, T, D) to (B, H, T, d_k): head i gets columns i d_k to (i + 1) d_k."""
-        batch, length, d_model = x.shape
-        return x.reshape(batch, length, self.num_heads, d_model // self.num_heads).swapaxes(1, 2)
+        """(B, T, D), or (B, D) for T = 1, to (B, H, T, d_k): head i gets columns i d_k to (i + 1) d_k."""
+        length = 1 if x.ndim == 2 else x.shape[1]
+        return x.reshape(len(x), length, self.num_heads, x.shape[-1] // self.num_heads).swapaxes(1, 2)
 
     def merge(self, heads):
         """(B, H, T, d_k) to (B, T, D), the inverse of `split`."""

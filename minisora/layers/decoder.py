@@ -27,11 +27,17 @@ class DecoderLayerCache(NamedTuple):
 class DecoderLayer(Layer):
     """Causal self-attention, cross-attention, feed-forward; each is added to its input.
 
-    post-norm:  x1 = norm_1(x + dropout(self_attention(x)));         pre-norm:  x1 = x +
-    dropout(self_attention(norm_1(x)));
-                x2 = norm_2(x1 + dropout(cross(x1, memory)));                   x2 = x1 + dropout(cross(norm_2(x1),
-                memory)); out = norm_3(x2 + dropout(feed_forward(x2)))                    out = x2 +
-                dropout(feed_forward(norm_3(x2)))
+    pre-norm::
+
+        x1 = x + dropout(self_attention(norm_1(x)))
+        x2 = x1 + dropout(cross_attention(norm_2(x1), memory))
+        out = x2 + dropout(feed_forward(norm_3(x2)))
+
+    post-norm::
+
+        x1 = norm_1(x + dropout(self_attention(x)))
+        x2 = norm_2(x1 + dropout(cross_attention(x1, memory)))
+        out = norm_3(x2 + dropout(feed_forward(x2)))
 
     Parameters
     ----------
@@ -122,7 +128,7 @@ class DecoderLayer(Layer):
         return dsum + self.self_attention.backward(dattended, cache.self_attention), dmemory
 
     def step(self, x, state, memory_mask):
-        """Map the one newest vector x (B, 1, D); ``state``, this layer's `LayerState`, is extended in place."""
+        """Map the newest vectors x (B, D), one a sequence; ``state``, a `LayerState`, is extended in place."""
         normed = self.norm_1(x) if self.pre_norm else x
         state.extend(remember(self.self_attention, normed))
         x1 = x + attend(self.self_attention, normed, state.past())
@@ -172,7 +178,7 @@ class Decoder(Layer):
         return dx, dmemory
 
     def step(self, x, states, memory_mask=None):
-        """Map the newest vector x (B, 1, D); ``states``, one `LayerState` a layer, are extended in place."""
+        """Map the newest vectors x (B, D), one a sequence; ``states``, one for each layer, are extended in place."""
         for layer, state in zip(self.layers, states, strict=True):
             x = layer.step(x, state, memory_mask)
         return x if self.norm is None else self.norm(x)

@@ -4,18 +4,20 @@ from minisora.kernels import array_module
 
 
 def remember(attention, x):
-    """Return, as a tuple of arrays, what an attention layer needs of x (B, S, D) for later queries.
+    """Return the arrays that an attention layer needs of x (B, S, D), or (B, D) for S = 1, for later queries.
 
-    A layer with ``remember`` says so itself (keys and values); of any other layer the vectors x are kept.
+    A layer with ``remember`` says so itself (keys and values); of any other layer the vectors are kept.
     """
-    return attention.remember(x) if hasattr(attention, "remember") else (x,)
+    if hasattr(attention, "remember"):
+        return attention.remember(x)
+    return (x if x.ndim == 3 else x[:, None],)
 
 
 def attend(attention, x, remembered, key_mask=None):
-    """Attend from x (B, T, D) to what `remember` returned; without ``attend``, as cross-attention to the vectors."""
+    """Attend from the newest vectors x (B, D) to what `remember` returned; without ``attend``, as cross-attention."""
     if hasattr(attention, "attend"):
         return attention.attend(x, remembered, key_mask)
-    return attention(x, remembered[0], key_mask=key_mask)
+    return attention(x[:, None], remembered[0], key_mask=key_mask)[:, 0]
 
 
 class LayerState:

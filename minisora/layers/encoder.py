@@ -23,8 +23,15 @@ class EncoderLayerCache(NamedTuple):
 class EncoderLayer(Layer):
     """Self-attention, then feed-forward; each is added to its input.
 
-    post-norm [1]_:  h = norm_1(x + dropout(attention(x)));  out = norm_2(h + dropout(feed_forward(h)))
-    pre-norm [2]_:   h = x + dropout(attention(norm_1(x)));  out = h + dropout(feed_forward(norm_2(h)))
+    pre-norm [2]_::
+
+        h = x + dropout(self_attention(norm_1(x)))
+        out = h + dropout(feed_forward(norm_2(h)))
+
+    post-norm [1]_::
+
+        h = norm_1(x + dropout(self_attention(x)))
+        out = norm_2(h + dropout(feed_forward(h)))
 
     Parameters
     ----------

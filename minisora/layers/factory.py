@@ -32,9 +32,7 @@ class LayerFactory:
         self.layers = dict(layers or {})
         unknown = sorted(set(self.layers) - set(self.NAMES))
         if unknown:
-            raise ValueError(
-                f"layers can be replaced under the names {', '.join(self.NAMES)}, got {', '.join(unknown)}"
-            )
+            raise ValueError(f"replaceable layers are {', '.join(self.NAMES)}, got {', '.join(unknown)}")
 
     def attention(self):
         config = self.config

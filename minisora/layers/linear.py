@@ -1,4 +1,9 @@
-"""The affine map, and its twin that borrows an embedding's table."""
+"""The affine map, and its twin that borrows an embedding's table.
+
+Forward multiplies x (B, T, d_in) as B products, one a sequence, not as one of B T rows: BLAS sums a row of a product
+in an order that depends on where the row stands, and a sequence's output must not depend on its neighbours, to the last
+bit. Backward, which sums over the batch anyway, uses the one large product.
+"""
 
 from typing import Any, NamedTuple
 
@@ -34,12 +39,11 @@ class Linear(Layer):
 
     def forward(self, x, key=None):
         """Map x (..., d_in) to (..., d_out)."""
-        d_in, d_out = self.weight.data.shape
-        check_width("Linear", x, d_in)
-        out = x.reshape(-1, d_in) @ self.weight.data  # (N, d_out): one large product instead of B small ones
+        check_width("Linear", x, len(self.weight.data))
+        out = x @ self.weight.data  # (..., d_out)
         if self.bias is not None:
             out += self.bias.data
-        return out.reshape(*x.shape[:-1], d_out), LinearCache(x)
+        return out, LinearCache(x)
 
     def backward(self, dout, cache):
         """dx = dout W^T; dW += x^T dout and db += sum(dout) over all rows."""
@@ -64,10 +68,8 @@ class TiedLinear(Layer):
 
     def forward(self, x, key=None):
         """Map x (..., D) to logits (..., V)."""
-        vocab_size, d_model = self.table.data.shape
-        check_width("TiedLinear", x, d_model)
-        out = x.reshape(-1, d_model) @ self.table.data.T
-        return out.reshape(*x.shape[:-1], vocab_size), LinearCache(x)
+        check_width("TiedLinear", x, self.table.data.shape[1])
+        return x @ self.table.data.T, LinearCache(x)
 
     def backward(self, dout, cache):
         """dx = dout E; dE += dout^T x, beside what the embedding adds."""

@@ -1,10 +1,9 @@
-"""The specification of attention: by hand, against loops, and at its edges. Gradients are held by the gradient checks."""
+"""The specification of attention: by hand, against loops, at its edges. The gradient checks hold its gradients."""
 
 import math
 
 import numpy as np
 import pytest
-
 from minisora.kernels import (
     DropoutKey,
     attention_backward,
@@ -101,7 +100,7 @@ def test_hidden_keys_and_values_have_no_influence_and_no_gradient():
     key_mask = np.arange(S) < 4
     key_mask = np.stack([key_mask, key_mask])
     out, cache = attention_forward(q, k, v, key_mask=key_mask)
-    dq, dk, dv = attention_backward(out, cache)
+    _, dk, dv = attention_backward(out, cache)
     k[:, :, 4:], v[:, :, 4:] = 1e3, -1e3
     changed, _ = attention_forward(q, k, v, key_mask=key_mask)
     np.testing.assert_array_equal(changed, out)

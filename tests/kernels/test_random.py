@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from minisora.kernels import DropoutKey, child, keep_mask
 from minisora.kernels.random import mix64, row_hashes
 

@@ -17,7 +17,7 @@ class Pair(Layer):
 
 def test_names_depth_first_in_order_of_assignment_and_shared_once(rng):
     assert [name for name, _ in Pair(rng).parameters()] == ["first.weight", "first.bias", "rest.0.weight", "scale"]
-    assert [name for name, _ in Pair(rng).parameters("a.")][0] == "a.first.weight"
+    assert next(Pair(rng).parameters("a."))[0] == "a.first.weight"
     assert Pair(rng).num_parameters() == 6 + 3 + 15 + 7
 
 

@@ -1,0 +1,59 @@
+"""SoraConfig: what it takes, what it refuses, JSON in and out."""
+
+import json
+
+import pytest
+
+from minisora import SoraConfig
+
+
+def config(**changes):
+    return SoraConfig(**dict(source_vocab_size=11, target_vocab_size=13) | changes)
+
+
+def test_json_in_and_out():
+    original = config(d_model=20, num_heads=5, tie="output", dropout=0.25, norm="post")
+    assert SoraConfig.from_json(original.to_json()) == original
+
+
+def test_it_is_frozen():
+    with pytest.raises(AttributeError):
+        config().d_model = 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(d_model=0), "d_model is expected as an integer in 1 .. 16777216, got 0"),
+        (dict(d_model="128"), "d_model is expected as an integer in 1 .. 16777216, got '128'"),
+        (dict(num_heads=True), "num_heads is expected as an integer"),
+        (dict(num_encoder_layers=1.0), "num_encoder_layers is expected as an integer"),
+        (dict(d_model=10, num_heads=3), "multiple of num_heads, got 10 and 3"),
+        (dict(dropout=1.0), r"dropout is expected in \[0, 1\), got 1.0"),
+        (dict(dropout=float("nan")), r"dropout is expected in \[0, 1\), got nan"),
+        (dict(dropout="0.1"), "dropout is expected as a number, got '0.1'"),
+        (dict(norm_eps=0.0), r"norm_eps is expected in \(0, 1\), got 0.0"),
+        (dict(activation="swish"), "activation is expected to be one of relu, gelu, gelu_tanh, got 'swish'"),
+        (dict(norm=["pre"]), "norm is expected to be one of pre, post"),
+        (dict(tie="all"), "one vocabulary for source and target, got sizes 11 and 13"),
+        (dict(eos_id=11), r"eos_id is expected in the vocabulary, 0 .. 10, got 11"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        config(**changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "expected as JSON"),
+        ("[" * 100_000, "expected as JSON"),
+        ("[1]", "expected as a JSON object, got list"),
+        (json.dumps(dict(source_vocab_size=11)), "needs target_vocab_size"),
+        (json.dumps(dict(source_vocab_size=11, target_vocab_size=13, layers=3)), "unknown in a configuration: layers"),
+    ],
+)
+def test_text_that_is_no_configuration_is_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        SoraConfig.from_json(text)
