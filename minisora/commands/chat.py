@@ -1,0 +1,81 @@
+"""``minisora chat``: ask a model, once or at a prompt."""
+
+import sys
+
+import click
+
+DEFAULT_MODEL = "sora/sora-base"
+
+model_name = {"default": DEFAULT_MODEL, "metavar": "NAME_OR_FOLDER"}
+
+
+@click.command()
+@click.argument("question", required=False)
+@click.option("--model", "name", help="A bundled model or the folder of one.", show_default=True, **model_name)
+@click.option("--context", metavar="KEY=VALUE;...", help="Facts to answer from: 城市=北京;天气=小雨")
+@click.option(
+    "--turns", default=1, type=click.IntRange(1), help="At the prompt: how many of the last questions are read."
+)
+def command(question, name, context, turns):
+    """Answer QUESTION, or ask for questions until an empty line or Ctrl-D.
+
+    A question may bring its facts along: minisora chat "城市=北京;天气=小雨|北京要带伞吗？"
+    """
+    if question is not None and not question.strip():
+        raise click.UsageError("expected a question, got an empty text")
+    facts = None if context is None else parse_facts(context)
+    from minisora.checkpoint import load
+
+    pretrained = load(name)
+    if question is None:
+        converse(pretrained, facts, turns)
+    else:
+        click.echo(ask(pretrained, facts, [question]))
+
+
+def parse_facts(text):
+    """The facts of ``key=value;key=value`` as a dict."""
+    from minisora.corpus.source import parse_source
+
+    facts, _ = parse_source(f"{text}|")
+    if not facts:
+        raise click.UsageError(f"--context expects facts written key=value;key=value, got {text!r}")
+    return facts
+
+
+def ask(pretrained, facts, questions):
+    """The model's answer to the last of the questions, given those before it and the facts, if there are any.
+
+    Without facts the questions go to the model as they were typed: the first may bring its own facts along.
+    """
+    from minisora.generation import answer
+
+    if facts is None:
+        source = "|".join(questions)
+    else:
+        from minisora.corpus.source import build_source
+
+        source = build_source(facts, *questions)
+    return answer(pretrained.model, pretrained.source_tokenizer, pretrained.target_tokenizer, [source])[0]
+
+
+def read_question():
+    """The next line of the input, empty at its end; a prompt is shown to people only."""
+    if sys.stdin is None:
+        raise click.UsageError("expected a question, and there is no standard input to read one from")
+    try:
+        return input("> " if sys.stdin.isatty() else "")
+    except EOFError:
+        return ""
+
+
+def converse(pretrained, facts, turns):
+    """Ask and answer until an empty line or the end of the input; an unusable question does not end it."""
+    questions = []
+    while (question := read_question()).strip():
+        questions = [*questions, question][-turns:]
+        try:
+            click.echo(ask(pretrained, facts, questions))
+        except ValueError as error:
+            click.echo(f"minisora: {error}", err=True)
+            questions.pop()

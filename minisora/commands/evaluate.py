@@ -1,0 +1,57 @@
+"""``minisora evaluate``: how often a model's answer is exactly the right one."""
+
+from pathlib import Path
+
+import click
+
+from minisora.commands.chat import model_name
+from minisora.commands.output import json_option, print_json
+
+
+@click.command()
+@click.argument("name", required=False, **model_name)
+@click.option("--data", metavar="FILE", help="Pairs, .tsv or .jsonl, in the place of the corpus's sets.")
+@click.option("--split", "splits", multiple=True, help="One set of the corpus; may be repeated. All unless given.")
+@click.option(
+    "--count", default=1000, show_default=True, type=click.IntRange(1), help="Examples of each set of the corpus."
+)
+@click.option("--seed", default=0, show_default=True, help="Of the training stream that the set train is taken from.")
+@click.option("--reference", metavar="FILE", help="Training pairs for the baselines; for the corpus its own stream.")
+@click.option("--no-baselines", is_flag=True, help="Measure the model alone.")
+@json_option
+def command(name, data, splits, count, seed, reference, no_baselines, as_json):
+    """Evaluate a bundled model, or the one in a folder, on the corpus's held-out sets or on a file.
+
+    The baselines are the most frequent answer and the answer to the nearest training question.
+    """
+    if data is not None and splits:
+        raise click.UsageError("--data and --split exclude each other")
+    from minisora.checkpoint import load
+    from minisora.training.evaluation import corpus_sets, evaluate
+
+    pretrained = load(name)
+    sets = corpus_sets(splits or None, count, seed) if data is None else {Path(data).stem: read(data)}
+    pairs = None if no_baselines else training_pairs(reference, data, seed)
+    result = evaluate(pretrained, sets, reference=pairs)
+    if as_json:
+        print_json(result)
+    else:
+        from minisora.training.table import evaluation_table
+
+        click.echo(evaluation_table(result))
+
+
+def read(path):
+    """The pairs of a file."""
+    from minisora.corpus import read_pairs
+
+    return read_pairs(path)
+
+
+def training_pairs(reference, data, seed):
+    """What the baselines learn from; None where that is unknown."""
+    from minisora.training.evaluation import corpus_reference
+
+    if reference is not None:
+        return read(reference)
+    return corpus_reference(seed=seed) if data is None else None

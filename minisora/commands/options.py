@@ -1,0 +1,78 @@
+"""Command-line options made from the fields of a config's dataclass, so that the two cannot differ."""
+
+from dataclasses import fields
+from typing import Literal, get_args, get_origin
+
+import click
+
+MODEL_HELP = {
+    "d_model": "Width of the vectors.",
+    "num_heads": "Attention heads.",
+    "num_encoder_layers": "Layers of the encoder.",
+    "num_decoder_layers": "Layers of the decoder.",
+    "d_ff": "Width inside the feed-forward layers.",
+    "dropout": "Probability of dropping a value in training.",
+    "activation": "Of the feed-forward layers.",
+    "norm": "LayerNorm before or after each sub-layer.",
+    "positions": "How positions are told apart.",
+    "max_len": "Longest text in tokens.",
+    "norm_eps": "LayerNorm's eps.",
+}
+
+TRAINING_HELP = {
+    "steps": "Updates of the whole training.",
+    "batch_tokens": "Source and target positions of a batch, padding counted.",
+    "chunk_examples": "Examples drawn together and sorted by length.",
+    "learning_rate": "Peak of the schedule.",
+    "schedule": "inverse_sqrt, cosine, linear or constant.",
+    "warmup_steps": "Steps in which the learning rate rises.",
+    "decay_from": "Share of the steps before cosine and linear fall.",
+    "final_rate": "Share of the peak at which cosine and linear end.",
+    "optimizer": "adam, adamw or sgd.",
+    "betas": "Of adam and adamw.",
+    "eps": "Of adam and adamw.",
+    "momentum": "Of sgd.",
+    "weight_decay": "Of adamw; norms, biases and embeddings are left out.",
+    "clip": "Largest norm of the gradient; 0 for none.",
+    "accumulate": "Batches per update.",
+    "shards": "Parts of a batch that are computed side by side.",
+    "label_smoothing": "Share of the target spread over the vocabulary.",
+    "seed": "Of the initial model, of dropout and of the order of the data.",
+    "eval_every": "Steps between evaluations on dev; 0: only at the end.",
+    "save_every": "Steps between checkpoints.",
+    "log_every": "Steps between lines in log.jsonl.",
+    "select": "Best checkpoint by exact_match or loss.",
+    "keep": "Last checkpoints that stay, besides the best.",
+    "threads": "Threads for the shards; one each unless given.",
+}
+
+
+def config_options(config_class, helps):
+    """Decorate a command with an option for each field of ``config_class`` that ``helps`` describes, in that order."""
+
+    def decorate(function):
+        known = {field.name: field for field in fields(config_class)}
+        for name, text in reversed(helps.items()):
+            function = field_option(known[name], text)(function)
+        return function
+
+    return decorate
+
+
+def field_option(field, text):
+    """The option of one field: its name with dashes, its default, and its type."""
+    if get_origin(field.type) is Literal:
+        kind = click.Choice(get_args(field.type))
+    elif isinstance(field.default, tuple):
+        kind = tuple(type(value) for value in field.default)
+    else:
+        kind = int if field.default is None else type(field.default)
+    flag = f"--{field.name.replace('_', '-')}"
+    shown = field.default is not None
+    return click.option(flag, field.name, type=kind, default=field.default, show_default=shown, help=text)
+
+
+def pick(options, helps):
+    """The part of a command's options that belongs to one config; ``--clip 0`` becomes None."""
+    picked = {name: options[name] for name in helps if name in options}
+    return picked | {"clip": picked["clip"] or None} if "clip" in picked else picked

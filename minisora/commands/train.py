@@ -1,0 +1,132 @@
+"""``minisora train``: from pairs of texts to a model in a folder."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from minisora.commands.options import MODEL_HELP, TRAINING_HELP, config_options, pick
+from minisora.commands.output import json_option, print_json
+from minisora.config import SoraConfig
+from minisora.training.config import TrainingConfig
+
+CORPUS = "corpus"
+KINDS = click.Choice(["characters", "whitespace"])
+
+
+@click.command()
+@click.option(
+    "--data", default=CORPUS, show_default=True, metavar="FILE", help="Pairs, .tsv or .jsonl, or the word corpus."
+)
+@click.option("--dev", metavar="FILE", help="Pairs to choose the best checkpoint by; for the corpus its own dev split.")
+@click.option(
+    "--dev-count", default=1000, show_default=True, type=click.IntRange(1), help="Size of the corpus's dev set."
+)
+@click.option("--corpus-seed", default=0, show_default=True, help="Of the stream of training examples.")
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder for checkpoints and log.jsonl.")
+@click.option("--resume", is_flag=True, help="Go on from the folder's latest checkpoint; name the data again.")
+@click.option("--stop-after", type=click.IntRange(1), metavar="STEP", help="Save and stop here; --resume goes on.")
+@click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Save and stop after so many minutes.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--tokenizer", default="characters", show_default=True, type=KINDS, help="What a token is.")
+@click.option("--target-tokenizer", type=KINDS, help="For targets with a vocabulary of their own.")
+@click.option(
+    "--tie", type=click.Choice(["none", "output", "all"]), help="Default: all with one vocabulary, else output."
+)
+@config_options(SoraConfig, MODEL_HELP)
+@config_options(TrainingConfig, TRAINING_HELP)
+@json_option
+@click.pass_context
+def command(ctx, out, resume, quiet, stop_after, max_minutes, as_json, **options):
+    """Train a model on pairs of texts, or on the corpus that comes with minisora.
+
+    The folder can be given to chat and evaluate at any time: they take the best checkpoint.
+    """
+    given = {name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    trainer = continued(out, options, given) if resume else fresh(out, options)
+    result = trainer.fit(resume=resume, max_minutes=max_minutes, stop_after=stop_after, progress_bar=not quiet)
+    report(result, trainer, as_json)
+    if result.reason == "interrupted":
+        ctx.exit(130)  # all is saved, but what was to follow in a script should not
+
+
+def report(result, trainer, as_json):
+    """Say how the training ended."""
+    parameters = trainer.model.num_parameters()
+    if as_json:
+        summary = {name: getattr(result, name) for name in ("step", "reason", "loss", "best_step")}
+        print_json(summary | {"parameters": parameters, "folder": str(trainer.folder)})
+        return
+    best = "" if result.best_step is None else f", best on dev at step {result.best_step}"
+    click.echo(f"{result.reason} at step {result.step}: loss {result.loss:.4f}{best}")
+    click.echo(f"{parameters:,} parameters in {trainer.folder}")
+
+
+def fresh(out, options):
+    """A trainer with a new model, and tokenizers learnt from the training pairs."""
+    import numpy as np
+
+    from minisora.model import SoraModel
+    from minisora.training import Trainer
+
+    config = TrainingConfig(**pick(options, TRAINING_HELP))
+    data, dev = read_data(options)
+    source, target = learn_tokenizers(data, options["tokenizer"], options["target_tokenizer"])
+    sizes = {"source_vocab_size": source.vocab_size, "target_vocab_size": target.vocab_size}
+    tie = options["tie"] or ("all" if source is target else "output")
+    model_config = SoraConfig(**sizes, tie=tie, **pick(options, MODEL_HELP))
+    model = SoraModel(model_config, np.random.default_rng(config.seed))
+    return Trainer(model, data, source, target, config, dev=dev, folder=out)
+
+
+def continued(out, options, given):
+    """A trainer for the training in a folder; the Trainer refuses options that would make it another one."""
+    from minisora.checkpoint import CheckpointError, load, read_pointer
+    from minisora.training import Trainer
+    from minisora.training.resume import TRAINER, has_checkpoint
+
+    if fixed := sorted(given & {"tokenizer", "target_tokenizer", "tie", *MODEL_HELP}):
+        name = fixed[0].replace("_", "-")
+        raise click.UsageError(f"--{name} is settled when a training begins, it cannot go with --resume")
+    if not has_checkpoint(out):
+        raise CheckpointError(f"expected a training to resume in {out}, found none")
+    folder = read_pointer(out, "latest")
+    model, source, target = load(folder)
+    saved = json.loads((Path(folder) / TRAINER).read_text(encoding="utf-8"))["config"]
+    changed = pick({name: options[name] for name in given}, TRAINING_HELP)
+    config = replace(TrainingConfig.from_json(json.dumps(saved)), **changed)
+    data, dev = read_data(options)
+    return Trainer(model, data, source, target, config, dev=dev, folder=out)
+
+
+def read_data(options):
+    """What to train on, and the dev pairs or None."""
+    from minisora.corpus import read_pairs, test_set
+    from minisora.training.data import PairStream
+
+    dev = None if options["dev"] is None else read_pairs(options["dev"])
+    if options["data"] != CORPUS:
+        return read_pairs(options["data"]), dev
+    if dev is None:
+        dev = test_set("dev", options["dev_count"])
+    return PairStream(options["corpus_seed"]), dev
+
+
+def learn_tokenizers(data, kind, target_kind):
+    """The source's tokenizer and the target's, which is the same object unless the target's kind is given."""
+    from minisora.text import SoraTokenizer
+
+    if hasattr(data, "draw"):
+        from minisora.corpus import alphabet
+
+        sources = targets = [alphabet()]
+        if kind == "whitespace" or target_kind == "whitespace":
+            raise click.UsageError("the corpus is Chinese text without spaces: it needs the tokenizer characters")
+    else:
+        sources, targets = zip(*data, strict=True) if data else ((), ())
+    if target_kind is None:
+        shared = SoraTokenizer.learn([*sources, *targets], kind)
+        return shared, shared
+    return SoraTokenizer.learn(sources, kind), SoraTokenizer.learn(targets, target_kind)

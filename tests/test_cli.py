@@ -1,0 +1,311 @@
+"""The command line: what it prints, and that every mistake is one line and exit code 2."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import minisora
+from minisora import SoraConfig, SoraModel, SoraTokenizer
+from minisora.cli import COMMANDS, cli
+from minisora.commands.options import MODEL_HELP, TRAINING_HELP
+
+PAIRS = [("abc", "cba"), ("bca", "acb"), ("aab", "baa")]
+TINY = "--d-model 8 --num-heads 2 --d-ff 16 --num-encoder-layers 1 --num-decoder-layers 1 --max-len 32".split()
+BRIEF = "--steps 6 --chunk-examples 3 --batch-tokens 64 --eval-every 3 --save-every 3 --quiet".split()
+
+
+def run(*args, text=None):
+    return CliRunner().invoke(cli, list(map(str, args)), input=text)
+
+
+def good(*args, text=None):
+    result = run(*args, text=text)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def mistake(*args):
+    """The one line of an error."""
+    result = run(*args)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("minisora: ") and result.stderr.count("\n") == 1
+    return result.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model that was never trained: it answers something, always the same."""
+    tokenizer = SoraTokenizer.learn(["今天天气怎么样？", "abc"])
+    size = tokenizer.vocab_size
+    sizes = {"source_vocab_size": size, "target_vocab_size": size, "d_model": 8, "num_heads": 2, "d_ff": 12}
+    config = SoraConfig(**sizes, max_len=211, tie="all")
+    path = tmp_path_factory.mktemp("model") / "model"
+    SoraModel(config, np.random.default_rng(0)).save_pretrained(path, tokenizer)
+    return path
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"{source}\t{target}\n" for source, target in PAIRS), encoding="utf-8")
+    return path
+
+
+def test_help_and_version():
+    text = good("--help")
+    assert all(name in text for name in COMMANDS)
+    assert good("--version") == f"minisora, version {minisora.__version__}\n"
+    for name in COMMANDS:
+        assert "Usage" in good(name, "--help")
+
+
+def test_without_a_command_there_is_help_and_exit_code_2():
+    result = run()
+    assert result.exit_code == 2 and "Commands:" in result.output
+
+
+def test_an_unknown_command_and_a_bad_option():
+    assert "chatt" in mistake("chatt")
+    assert "--nothing" in mistake("info", "--nothing")
+    assert "0" in mistake("corpus", "--count", "0")
+
+
+def test_chat_answers_the_same_at_every_entrance(folder):
+    once = good("chat", "今天", "--model", folder)
+    assert once.endswith("\n")
+    assert once == good("chat", "今天", "--model", folder)
+    prompted = good("chat", "--model", folder, text="今天\n\n今天\n")
+    assert prompted == once  # the empty line ends it
+    prompted = good("chat", "--model", folder, text="今天\n今天\n")
+    assert prompted == once * 2  # the end of the input ends it
+
+
+def test_chat_puts_facts_and_turns_before_the_question(folder, monkeypatch):
+    sources = []
+
+    def record(model, source_tokenizer, target_tokenizer, texts, **options):
+        sources.extend(texts)
+        return ["好"]
+
+    monkeypatch.setattr("minisora.generation.answer", record)
+    good("chat", "带伞;吗？", "--context", r"城市=北京;a\;b=c", "--model", folder)
+    good("chat", "城市=北京|带伞吗？", "--model", folder)
+    good("chat", "--turns", "2", "--context", "城市=北京", "--model", folder, text="一\n二\n三\n")
+    assert sources[:2] == [r"城市=北京;a\;b=c|带伞\;吗？", "城市=北京|带伞吗？"]
+    assert sources[2:] == ["城市=北京|一", "城市=北京|一|二", "城市=北京|二|三"]
+
+
+def test_a_question_that_cannot_be_read_does_not_end_the_conversation(folder):
+    result = run("chat", "--model", folder, text="今" * 212 + "\n今天\n")
+    assert result.exit_code == 0
+    assert result.stderr.count("minisora: ") == 1
+    assert good("chat", "今天", "--model", folder) in result.stdout
+
+
+def test_chat_mistakes(folder, tmp_path):
+    assert "empty" in mistake("chat", "", "--model", folder)
+    assert "empty" in mistake("chat", "  ", "--model", folder)
+    assert "211" in mistake("chat", "今" * 212, "--model", folder)
+    assert "nowhere" in mistake("chat", "今天", "--model", tmp_path / "nowhere")
+    assert "key=value" in mistake("chat", "今天", "--model", folder, "--context", "北京")
+    assert "lone surrogate" in mistake("chat", "今\ud800", "--model", folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 100])
+def test_a_corrupt_checkpoint(folder, tmp_path, name, content):
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / name).write_bytes(content)
+    mistake("chat", "今天", "--model", tmp_path)
+
+
+def test_train_resume_evaluate_and_chat(pairs, tmp_path):
+    out = tmp_path / "run"
+    files = ["--data", pairs, "--dev", pairs, "--out"]
+    first = good("train", *files, out, *TINY, *BRIEF, "--stop-after", "3")
+    assert "stop_after at step 3" in first
+    assert "holds a training" in mistake("train", *files, out, *TINY, *BRIEF)
+    assert "finished at step 6" in good("train", *files, out, "--resume", "--quiet")
+    whole = json.loads(good("train", *files, tmp_path / "whole", *TINY, *BRIEF, "--json"))
+    assert (whole["step"], whole["reason"]) == (6, "finished")
+    name = "step-6/model.safetensors"
+    assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    good("chat", "abc", "--model", out)
+    split = json.loads(good("evaluate", out, "--data", pairs, "--json"))["splits"]["pairs"]
+    assert split["n"] == len(PAIRS) and 0 <= split["exact_match"] <= 1
+
+
+def test_evaluate_the_corpus_and_a_file(folder, pairs):
+    result = json.loads(good("evaluate", folder, "--count", "3", "--split", "iid", "--split", "comb", "--json"))
+    assert list(result["splits"]) == ["iid", "comb"]
+    assert {"exact_match", "n", "scenarios"} <= set(result["splits"]["iid"])
+    assert set(result["baselines"]) == {"most_frequent", "nearest"}
+    result = json.loads(good("evaluate", folder, "--data", pairs, "--reference", pairs, "--json"))
+    assert result["baselines"]["nearest"]["splits"]["pairs"]["exact_match"] == 1
+    table = good("evaluate", folder, "--data", pairs, "--no-baselines")
+    assert "exact match" in table and "baseline" not in table
+
+
+def test_evaluate_mistakes(folder, pairs, tmp_path):
+    assert "exclude" in mistake("evaluate", folder, "--data", pairs, "--split", "iid")
+    assert "'middle'" in mistake("evaluate", folder, "--split", "middle")
+    assert "nowhere" in mistake("evaluate", tmp_path / "nowhere")
+    assert "nowhere.tsv" in mistake("evaluate", folder, "--data", tmp_path / "nowhere.tsv")
+
+
+def test_options_of_a_training_reach_it(pairs, tmp_path):
+    options = "--norm post --activation gelu --positions learned --clip 0 --betas 0.8 0.95 --optimizer adamw".split()
+    vocabularies = ["--target-tokenizer", "whitespace"]
+    good("train", "--data", pairs, "--out", tmp_path / "run", *TINY, *BRIEF, *options, *vocabularies)
+    (step,) = (tmp_path / "run").glob("step-6")
+    model = json.loads((step / "config.json").read_text(encoding="utf-8"))
+    training = json.loads((step / "trainer.json").read_text(encoding="utf-8"))["config"]
+    assert (model["norm"], model["activation"], model["positions"], model["tie"]) == (
+        "post",
+        "gelu",
+        "learned",
+        "output",
+    )
+    assert (training["clip"], training["betas"], training["optimizer"]) == (None, [0.8, 0.95], "adamw")
+    target = SoraTokenizer.load(step / "target_tokenizer.json")
+    assert (target.kind, target.vocab_size) == ("whitespace", 5 + len(PAIRS))
+
+
+def test_every_field_of_the_configs_is_an_option():
+    from dataclasses import fields
+
+    from minisora.training.config import TrainingConfig
+
+    elsewhere = {"source_vocab_size", "target_vocab_size", "tie", "pad_id", "bos_id", "eos_id"}
+    assert {field.name for field in fields(SoraConfig)} - elsewhere == set(MODEL_HELP)
+    assert {field.name for field in fields(TrainingConfig)} == set(TRAINING_HELP)
+
+
+def test_training_mistakes(pairs, tmp_path):
+    out = ["--out", tmp_path / "run", *TINY, *BRIEF]
+    broken = tmp_path / "broken.tsv"
+    broken.write_text("a\tb\nno tab\n", encoding="utf-8")
+    empty = tmp_path / "empty.tsv"
+    empty.touch()
+    assert "nowhere.tsv" in mistake("train", "--data", tmp_path / "nowhere.tsv", *out)
+    assert "broken.tsv:2" in mistake("train", "--data", broken, *out)
+    assert "empty.tsv" in mistake("train", "--data", empty, *out)
+    assert "--out" in mistake("train", "--data", pairs)
+    assert "learning_rate" in mistake("train", "--data", pairs, *out, "--learning-rate", "0")
+    assert "schedule" in mistake("train", "--data", pairs, *out, "--schedule", "steep")
+    assert "num_heads" in mistake("train", "--data", pairs, *out, "--num-heads", "3")
+    assert "without spaces" in mistake("train", *out, "--tokenizer", "whitespace")
+    assert "found none" in mistake("train", "--data", pairs, "--resume", "--out", tmp_path / "run")
+    assert "is settled when a training begins" in mistake("train", "--data", pairs, "--resume", *out)
+
+
+def test_corpus_prints_and_writes_the_same(tmp_path):
+    printed = good("corpus", "--count", "5", "--seed", "3", "--start", "2")
+    assert printed.count("\n") == 5 and all(line.count("\t") == 1 for line in printed.splitlines())
+    path = tmp_path / "examples.tsv"
+    assert good("corpus", "--count", "5", "--seed", "3", "--start", "2", "--out", path) == ""
+    assert path.read_text(encoding="utf-8") == printed
+    content = json.loads(good("corpus", "--count", "5", "--seed", "3", "--start", "2", "--json"))
+    assert [f"{row['source']}\t{row['target']}" for row in content["examples"]] == printed.splitlines()
+
+
+def test_corpus_knows_the_fixed_sets():
+    from minisora.corpus import test_set
+
+    printed = good("corpus", "--fixed", "--split", "comb", "--count", "3")
+    assert printed.splitlines() == [f"{row.source}\t{row.target}" for row in test_set("comb", 3)]
+
+
+def test_corpus_mistakes(tmp_path):
+    assert "'middle'" in mistake("corpus", "--split", "middle")
+    assert ".tsv or .jsonl" in mistake("corpus", "--out", tmp_path / "examples.txt")
+
+
+def test_gradcheck_of_one_layer():
+    content = json.loads(good("gradcheck", "--layer", "LayerNorm", "--json"))
+    assert 0 < content["largest_relative_error"] <= 1e-8
+    assert content["checks"] and all(check["passed"] for check in content["checks"])
+    assert set(content["checks"][0]) == {"name", "largest_relative_error", "passed"}
+    assert "all passed" in good("gradcheck", "--layer", "LayerNorm")
+
+
+def test_gradcheck_fails_where_a_gradient_is_wrong(monkeypatch):
+    from minisora.layers.normalization import LayerNorm
+
+    right = LayerNorm.backward
+    monkeypatch.setattr(LayerNorm, "backward", lambda *args: right(*args) * 1.001)
+    result = run("gradcheck", "--layer", "LayerNorm")
+    assert result.exit_code == 1 and "FAILED" in result.stdout
+
+
+def test_gradcheck_mistakes():
+    assert "--all or --layer" in mistake("gradcheck")
+    assert "--all or --layer" in mistake("gradcheck", "--all", "--layer", "LayerNorm")
+    assert "nothing" in mistake("gradcheck", "--layer", "Nothing")
+
+
+def test_bench_lists_its_benchmarks():
+    text = good("bench", "--help")
+    assert "g2p" in text and "train-step" in text
+    assert "nothing" in mistake("bench", "nothing")
+
+
+def test_info():
+    content = json.loads(good("info", "--json"))
+    assert content["libraries"]["numpy"] == np.__version__
+    assert "numpy" in content["backends"]["available"]
+    assert content["threads"]["cores"] >= 1
+    assert np.__version__ in good("info")
+
+
+def test_the_flowchart_has_the_shapes_of_the_forward_pass(folder):
+    text = good("info", "--mermaid", "--model", folder)
+    assert text.startswith("flowchart TD\n")
+    assert "source ids<br/>(1, 8)" in text  # the question has eight characters
+    assert "(1, 2, 8, 4)" in text and "(1, 2, 8, 8)" in text  # the encoder's heads, and its weights
+    assert "(1, 8, 12)" in text  # inside the feed-forward layer
+    nodes = {line.split("[")[0].strip() for line in text.splitlines() if "[" in line and "subgraph" not in line}
+    ends = {name.strip() for line in text.splitlines() if "-->" in line for name in line.split("-->")}
+    assert ends == nodes
+    assert text.count("subgraph") == text.count("    end\n") == 2
+    assert "exclude" in mistake("info", "--mermaid", "--json")
+
+
+def test_a_traceback_on_request(folder, monkeypatch):
+    monkeypatch.setenv("MINISORA_TRACEBACK", "1")
+    result = run("chat", "今" * 212, "--model", folder)
+    assert isinstance(result.exception, ValueError)
+
+
+def process(*args, **options):
+    command = [sys.executable, "-m", "minisora", *map(str, args)]
+    return subprocess.run(command, capture_output=True, **options)
+
+
+def test_a_process_speaks_utf8_whatever_the_locale_says(folder):
+    env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    result = process("chat", "--model", folder, input="今天\n".encode() + b"\xff\n" + "今天\n".encode(), env=env)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.decode("utf-8") == good("chat", "今天", "--model", folder) * 2
+    assert result.stderr.count(b"\n") == 1 and b"lone surrogate" in result.stderr  # the line that is not UTF-8
+    lines = process("corpus", "--count", "1", env=env).stdout.decode("utf-8")
+    assert lines == good("corpus", "--count", "1")
+
+
+def test_a_process_ends_with_one_line_and_exit_code_2(tmp_path):
+    result = process("chat", "今天", "--model", tmp_path / "nowhere")
+    assert result.returncode == 2 and result.stdout == b""
+    assert result.stderr.count(b"\n") == 1 and b"Traceback" not in result.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    command = f"{sys.executable} -m minisora corpus --count 2000 | head -n 1"
+    result = subprocess.run(command, shell=True, capture_output=True, check=True)
+    assert result.stdout.count(b"\n") == 1 and result.stderr == b""
