@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from minisora.kernels import AttentionCache, attention_steps, get_backend
 
+from minisora.kernels import AttentionCache, attention_steps, get_backend
 from minisora.layers.layer import Layer
 from minisora.layers.linear import Linear, LinearCache
 

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 from minisora.kernels import DropoutKey, array_module, keep_mask
 from minisora.kernels.random import check_dropout_probability
-
 from minisora.layers.layer import Layer
 
 

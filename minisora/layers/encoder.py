@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from minisora.kernels import child
 
+from minisora.kernels import child
 from minisora.layers.dropout import Dropout, DropoutCache
 from minisora.layers.factory import LayerFactory
 from minisora.layers.layer import Layer

@@ -11,6 +11,7 @@ W. J. Cody, "Rational Chebyshev approximations for the error function", Mathemat
 """
 
 import numpy as np
+
 from minisora.kernels import array_module
 
 # erf(x) = x N(x^2) / D(x^2) for |x| <= 0.46875

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from minisora.kernels import child
 
+from minisora.kernels import child
 from minisora.layers.activation import GELU, ActivationCache, ReLU
 from minisora.layers.dropout import Dropout, DropoutCache
 from minisora.layers.layer import Layer

@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+
 from minisora.kernels import array_module
 
 

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 from minisora.kernels import array_module
-
 from minisora.layers.embedding import check_ids
 from minisora.layers.layer import Layer
 

@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from minisora.kernels import array_module
 
+from minisora.kernels import array_module
 from minisora.layers.layer import Layer, Parameter, check_width
 
 

@@ -4,8 +4,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from minisora.kernels import array_module
 
+from minisora.kernels import array_module
 from minisora.layers.layer import Layer, Parameter, check_width
 
 

@@ -1,0 +1,200 @@
+"""The check itself: a layer's backward against finite differences of its forward."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from minisora.gradcheck.differences import is_kink, swept, two_point
+from minisora.gradcheck.errors import LARGEST_ERROR, error_against_scale, gradient_scale, largest_entry, relative_error
+from minisora.gradcheck.probe import must_vanish
+from minisora.gradcheck.protocol import protocol_problems
+from minisora.gradcheck.report import CheckResult, TensorResult
+
+LAYER_TOLERANCE = 1e-8
+MODEL_TOLERANCE = 1e-6
+MODES = ("central", "directional")
+_DOUBT = 1e-9  # of the relative error: an entry that agrees less well is looked at again
+_DIRECTIONS = 4  # drawn one after the other until one has no kink
+
+
+def check(probe, *, mode="central", entries=None, tolerance=LAYER_TOLERANCE, seed=0, dout=None, name=None):
+    """Hold the gradients of a layer against finite differences, along a random upstream gradient.
+
+    Parameters
+    ----------
+    probe : Probe
+        The layer with its inputs.
+    mode : "central" or "directional"
+        ``central``: one entry after the other, every one of every input and parameter, by the difference of two points;
+        an entry that does not agree to nine digits gets a five-point stencil and a sweep over its step.
+        ``directional``: all entries at once along one direction of random signs, which costs a few evaluations however
+        large the layer is, and says only whether all of it is right.
+    entries : int, optional
+        In central mode, look only at so many random entries of each tensor.
+    tolerance : float
+        Of the relative error (`minisora.gradcheck.relative_error`).
+    seed : int
+        Of the upstream gradient, the sampled entries and the direction.
+    dout : array, optional
+        The upstream gradient, random when None.
+    name : str, optional
+        Of the result; the layer's class when None.
+
+    Returns
+    -------
+    CheckResult
+
+    Raises
+    ------
+    ValueError
+        For an unknown mode, an upstream gradient that is the same everywhere, or a layer with nothing to differentiate.
+    """
+    if mode not in MODES:
+        raise ValueError(f"a mode of gradient checks is expected, one of {', '.join(MODES)}, got {mode!r}")
+    if not probe.variables:
+        raise ValueError(
+            f"{type(probe.layer).__name__} has no float64 input and no trainable parameter to differentiate"
+        )
+    started = time.perf_counter()
+    rng = np.random.default_rng(seed)
+    out, cache = probe.forward()
+    dout = _upstream(out, dout, rng)
+    problems = protocol_problems(probe, out, dout.copy())
+    probe.disturb()
+    gradients = probe.backward(dout, cache)
+    tensors, usable = _missing_gradients(probe, gradients)
+    if not any(gradient.any() for gradient in usable.values()):
+        problems.append("every gradient is zero: nothing that could be wrong was checked")
+    if usable:
+        compare = _compare_entries if mode == "central" else _compare_direction
+        tensors = tensors + compare(probe, dout, usable, rng, entries, tolerance)
+    result = CheckResult(name or type(probe.layer).__name__, mode, tolerance, tuple(tensors), tuple(problems))
+    return replace(result, seconds=time.perf_counter() - started)
+
+
+def _upstream(out, dout, rng):
+    if not np.isfinite(out).all():
+        raise ValueError("a gradient check needs a finite output, got one with values that are not")
+    if dout is None:
+        return np.asarray(rng.normal(size=out.shape))
+    if dout.shape != out.shape or dout.dtype != np.float64:
+        raise ValueError(f"an upstream gradient is expected as float64 {out.shape}, got {dout.dtype} {dout.shape}")
+    if dout.size > 1 and np.ptp(dout) == 0:
+        raise ValueError(
+            f"a random upstream gradient is expected, got {dout.flat[0]:g} everywhere: the gradient of a sum of "
+            "softmax outputs is exactly 0, so that a wrong backward passes"
+        )
+    return dout
+
+
+def _missing_gradients(probe, gradients):
+    """Return results for gradients that cannot be compared at all, and the others."""
+    bad, usable = [], {}
+    for name, value in probe.variables.items():
+        gradient = gradients[name]
+        if isinstance(gradient, np.ndarray) and gradient.shape == value.shape and np.isfinite(gradient).all():
+            usable[name] = gradient
+        else:
+            bad.append(TensorResult(name, value.shape, LARGEST_ERROR, 0, 0, (), float("nan"), float("nan")))
+    return bad, usable
+
+
+def _compare_entries(probe, dout, gradients, rng, entries, tolerance):
+    largest = max(largest_entry(gradient) for gradient in gradients.values())
+    results = []
+    with probe.weighted(dout) as terms:
+        for name, gradient in gradients.items():
+            chosen = _choose(gradient.size, entries, rng)
+            line_at = _entry_lines(probe.variables[name], terms)
+            analytic = gradient.reshape(-1)[chosen]
+            numerical = np.array([two_point(line_at(i)) for i in chosen])
+            # A gradient that must vanish has no size of its own: rounding would be compared with rounding.
+            own_scale = gradient_scale(gradient, numerical, largest)
+            scale = max(largest, own_scale) if must_vanish(name) else own_scale
+            on_kink = _look_again(line_at, chosen, analytic, numerical, scale, largest, tolerance)
+            results.append(_tensor_result(name, gradient.shape, chosen, analytic, numerical, on_kink, scale))
+    return results
+
+
+def _choose(size, entries, rng):
+    if entries is None or entries >= size:
+        return np.arange(size)
+    return np.sort(rng.choice(size, entries, replace=False))
+
+
+def _entry_lines(value, terms):
+    """Return a function from the flat index of an entry to the line along it."""
+
+    def line_at(i):
+        old = value.flat[i]
+
+        def line(t):
+            value.flat[i] = old + t
+            result = terms()
+            value.flat[i] = old
+            return result
+
+        return line
+
+    return line_at
+
+
+def _look_again(line_at, chosen, analytic, numerical, scale, largest, tolerance):
+    """Sweep the entries that do not agree well, the worst first, in place; return which of them lie on a kink.
+
+    Whether an entry is looked at again depends on the gradient that is checked; what is then found there does not. One
+    entry that stays wrong settles the check, and the others are left as they are.
+    """
+    on_kink = np.zeros(len(chosen), bool)
+    doubt = np.abs(analytic - numerical)
+    for j in np.argsort(-doubt)[: np.count_nonzero(doubt > _DOUBT * scale)]:
+        line = line_at(chosen[j])
+        numerical[j] = swept(line, _DOUBT * scale)
+        if abs(analytic[j] - numerical[j]) > tolerance * scale:
+            on_kink[j] = is_kink(line, largest)
+            if not on_kink[j]:
+                break
+    return on_kink
+
+
+def _tensor_result(name, shape, chosen, analytic, numerical, on_kink, scale):
+    kept = ~on_kink
+    error = error_against_scale(analytic[kept], numerical[kept], scale) if kept.any() else LARGEST_ERROR
+    worst = int(np.argmax(np.abs(analytic - numerical) * kept))
+    return TensorResult(
+        name=name,
+        shape=shape,
+        error=error,
+        compared=int(kept.sum()),
+        skipped=int(on_kink.sum()),
+        index=tuple(int(i) for i in np.unravel_index(chosen[worst], shape)),
+        analytic=float(analytic[worst]),
+        numerical=float(numerical[worst]),
+    )
+
+
+def _compare_direction(probe, dout, gradients, rng, entries, tolerance):
+    largest = max(largest_entry(gradient) for gradient in gradients.values())
+    size = sum(gradient.size for gradient in gradients.values())
+    for skipped in range(_DIRECTIONS):
+        signs = {name: rng.choice([-1.0, 1.0], gradient.shape) for name, gradient in gradients.items()}
+        analytic = sum(float((gradients[name] * signs[name]).sum()) for name in gradients)
+        with probe.weighted(dout) as terms:
+            line = _direction_line(probe, signs, terms)
+            numerical = swept(line)
+            error = relative_error(np.array([analytic]), np.array([numerical]), largest)
+            if error <= tolerance or not is_kink(line, max(largest, abs(analytic))):
+                return [TensorResult("all together", (size,), error, size, skipped, (), analytic, numerical)]
+    return [TensorResult("all together", (size,), LARGEST_ERROR, 0, _DIRECTIONS, (), analytic, numerical)]
+
+
+def _direction_line(probe, signs, terms):
+    start = {name: probe.variables[name].copy() for name in signs}
+
+    def line(t):
+        for name, sign in signs.items():
+            probe.variables[name][...] = start[name] + t * sign
+        return terms()
+
+    return line
