@@ -1,0 +1,144 @@
+"""What defines a training, as one frozen dataclass."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+from minisora.training.schedules import SCHEDULES
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SELECTIONS = ("exact_match", "loss")
+
+# What may differ between a training and its continuation: none of these changes a single parameter value.
+_NOT_IDENTITY = frozenset({"eval_every", "save_every", "log_every", "keep", "threads", "select"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a model is trained; with the data and the initial model it determines every parameter value, bit for bit.
+
+    Parameters
+    ----------
+    steps : int
+        Optimizer updates of the whole training.
+    batch_tokens : int
+        Source and target positions, padding counted, that one batch may hold.
+    chunk_examples : int
+        Examples that are drawn together, sorted by length and cut into batches.
+    learning_rate : float
+        The peak of the schedule.
+    schedule : {"inverse_sqrt", "cosine", "linear", "constant"}
+        See `minisora.training.schedules`; ``decay_from`` (a share of ``steps``) and ``final_rate`` (a share of the
+        peak) shape cosine and linear.
+    optimizer : {"adam", "adamw", "sgd"}
+        ``betas`` and ``eps`` belong to the first two, ``weight_decay`` to adamw, ``momentum`` to sgd.
+    clip : float or None
+        Largest global norm of the gradient.
+    accumulate : int
+        Batches per update.
+    shards : int
+        Parts that a batch is cut into, each with its own padding and dropout; they may run on ``threads`` threads at
+        once. The shards enter the numbers (by rounding and by dropout's keys), the threads do not.
+    label_smoothing : float
+        Share of the target's probability that is spread over the vocabulary.
+    seed : int
+        Of dropout and of the order of the data.
+    eval_every, save_every, log_every : int
+        Steps between evaluations on dev (0: only at the end), checkpoints, and lines in the log.
+    select : {"exact_match", "loss"}
+        By what the best checkpoint on dev is chosen; the other breaks ties.
+    keep : int
+        Checkpoints that stay besides the best one.
+    threads : int or None
+        None is one for each shard.
+    """
+
+    steps: int = 10_000
+    batch_tokens: int = 4096
+    chunk_examples: int = 4096
+    learning_rate: float = 1e-3
+    schedule: str = "inverse_sqrt"
+    warmup_steps: int = 300
+    decay_from: float = 0.0
+    final_rate: float = 0.0
+    optimizer: str = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    momentum: float = 0.9
+    weight_decay: float = 0.01
+    clip: float | None = 1.0
+    accumulate: int = 1
+    shards: int = 1
+    label_smoothing: float = 0.0
+    seed: int = 0
+    eval_every: int = 1000
+    save_every: int = 1000
+    log_every: int = 20
+    select: str = "exact_match"
+    keep: int = 1
+    threads: int | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "betas", tuple(self.betas) if isinstance(self.betas, list | tuple) else self.betas)
+        for name in ("steps", "batch_tokens", "chunk_examples", "accumulate", "shards", "log_every", "save_every"):
+            self._check(name, _is_int(getattr(self, name)) and getattr(self, name) >= 1, "an integer >= 1")
+        for name in ("warmup_steps", "eval_every", "keep", "seed"):
+            self._check(name, _is_int(getattr(self, name)) and getattr(self, name) >= 0, "an integer >= 0")
+        self._check(
+            "threads", self.threads is None or (_is_int(self.threads) and self.threads >= 1), "an integer >= 1 or None"
+        )
+        for name in ("learning_rate", "eps"):
+            self._check(name, _is_number(getattr(self, name)) and getattr(self, name) > 0, "a number > 0")
+        self._check("clip", self.clip is None or (_is_number(self.clip) and self.clip > 0), "a number > 0 or None")
+        self._check("weight_decay", _is_number(self.weight_decay) and self.weight_decay >= 0, "a number >= 0")
+        for name in ("momentum", "label_smoothing"):
+            self._check(name, _is_share(getattr(self, name)) and getattr(self, name) < 1, "a number in [0, 1)")
+        for name in ("decay_from", "final_rate"):
+            self._check(name, _is_share(getattr(self, name)), "a number in [0, 1]")
+        two = (
+            isinstance(self.betas, tuple)
+            and len(self.betas) == 2
+            and all(_is_share(beta) and beta < 1 for beta in self.betas)
+        )
+        self._check("betas", two, "two numbers in [0, 1)")
+        for name, names in (("schedule", SCHEDULES), ("optimizer", OPTIMIZERS), ("select", SELECTIONS)):
+            self._check(name, getattr(self, name) in tuple(names), f"one of {', '.join(names)}")
+
+    def learning_rate_at(self, step):
+        """The rate of update number ``step``, counted from 1."""
+        shape = {"peak": self.learning_rate, "warmup_steps": self.warmup_steps, "steps": self.steps}
+        return SCHEDULES[self.schedule](step, **shape, decay_from=self.decay_from, floor=self.final_rate)
+
+    def identity(self):
+        """The fields that a continued training must share with its beginning."""
+        return {name: value for name, value in json.loads(self.to_json()).items() if name not in _NOT_IDENTITY}
+
+    def to_json(self):
+        """As a JSON object."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text):
+        """From what ``to_json`` gave; ValueError on unknown names or values out of range."""
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"expected a JSON object for a TrainingConfig, got {type(values).__name__}")
+        unknown = sorted(values.keys() - {field.name for field in fields(cls)})
+        if unknown:
+            raise ValueError(f"expected the names of a TrainingConfig, got {unknown[0]!r}")
+        return cls(**values)
+
+    def _check(self, name, good, expected):
+        if not good:
+            raise ValueError(f"expected {name} to be {expected}, got {getattr(self, name)!r}")
+
+
+def _is_int(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+
+
+def _is_share(value):
+    return _is_number(value) and 0 <= value <= 1

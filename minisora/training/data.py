@@ -1,0 +1,85 @@
+"""Where training pairs come from: an endless sequence of (source, target), addressed by position.
+
+A position is all that a resumed training needs: the pair at it is a pure function of the seed.
+"""
+
+import hashlib
+
+import numpy as np
+
+
+class PairStream:
+    """Fresh pairs from the corpus generator, each seen once.
+
+    Parameters
+    ----------
+    seed : int
+        Of the corpus stream.
+    split : str
+        Which split of the corpus.
+    """
+
+    def __init__(self, seed=0, split="train"):
+        self.seed = seed
+        self.split = split
+
+    def draw(self, start, count):
+        """The pairs at positions ``start`` to ``start + count - 1``: a list of (source, target)."""
+        from minisora.corpus import example
+
+        examples = (example(self.seed, index, self.split) for index in range(start, start + count))
+        return [(one.source, one.target) for one in examples]
+
+    def describe(self):
+        """What a checkpoint keeps, to tell these data from others."""
+        return {"kind": "corpus stream", "seed": self.seed, "split": self.split}
+
+
+class PairList:
+    """A fixed list, epoch after epoch, each epoch in an order of its own.
+
+    Parameters
+    ----------
+    pairs : list of (str, str) or of corpus examples
+        Source and target.
+    seed : int
+        Of the orders.
+    """
+
+    def __init__(self, pairs, seed=0):
+        self.pairs = [as_pair(one) for one in pairs]
+        if not self.pairs:
+            raise ValueError("expected at least one pair to train on, got an empty list")
+        self.seed = seed
+        self._epoch = None
+
+    def draw(self, start, count):
+        """The pairs at positions ``start`` to ``start + count - 1``: position // len(pairs) is the epoch."""
+        return [
+            self.pairs[self._order(position // len(self.pairs))[position % len(self.pairs)]]
+            for position in range(start, start + count)
+        ]
+
+    def describe(self):
+        """What a checkpoint keeps, to tell these data from others."""
+        digest = hashlib.blake2b(digest_size=16)
+        for source, target in self.pairs:
+            for text in (source, target):
+                data = text.encode("utf-8", "surrogatepass")
+                digest.update(len(data).to_bytes(8, "little") + data)
+        return {"kind": "list", "pairs": len(self.pairs), "seed": self.seed, "digest": digest.hexdigest()}
+
+    def _order(self, epoch):
+        if self._epoch is None or self._epoch[0] != epoch:
+            self._epoch = (epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.pairs)))
+        return self._epoch[1]
+
+
+def as_data(data, seed):
+    """``data`` itself when it can be drawn from, else the list of pairs as a PairList."""
+    return data if hasattr(data, "draw") else PairList(data, seed)
+
+
+def as_pair(one):
+    """(source, target) of a pair, or of anything with these two attributes."""
+    return (one.source, one.target) if hasattr(one, "source") else tuple(one)

@@ -1,0 +1,48 @@
+"""How good a model is on pairs of texts: loss and exact match."""
+
+from typing import NamedTuple
+
+from minisora.generation import answer
+from minisora.kernels import array_module
+from minisora.layers.loss import SoftmaxCrossEntropy
+from minisora.training.batching import cut_to_budget, encode_pairs, pad_pairs
+from minisora.training.data import as_pair
+
+
+class Score(NamedTuple):
+    """Of one list of pairs."""
+
+    loss: float  # nats per target token, eos counted
+    exact_match: float  # share of greedy answers that equal the target
+    n: int
+
+
+def score_pairs(model, source_tokenizer, target_tokenizer, pairs, *, batch_tokens=8192):
+    """Score a model on (source, target) pairs."""
+    pairs = [as_pair(one) for one in pairs]
+    answers = greedy_answers(model, source_tokenizer, target_tokenizer, pairs)
+    right = sum(given == target for given, (_, target) in zip(answers, pairs, strict=True))
+    loss = mean_loss(model, source_tokenizer, target_tokenizer, pairs, batch_tokens=batch_tokens)
+    return Score(loss, right / len(pairs), len(pairs))
+
+
+def greedy_answers(model, source_tokenizer, target_tokenizer, pairs):
+    """The model's answers, in order; cut one token behind the longest target, since a longer one is wrong anyway."""
+    longest = max(len(target_tokenizer.encode(target)) for _, target in pairs)
+    limit = min(longest + 1, model.config.max_len)
+    return answer(model, source_tokenizer, target_tokenizer, [source for source, _ in pairs], max_len=limit)
+
+
+def mean_loss(model, source_tokenizer, target_tokenizer, pairs, *, batch_tokens=8192):
+    """Cross-entropy per target token in nats, without dropout and label smoothing."""
+    loss = SoftmaxCrossEntropy(model.config.pad_id)
+    encoded = encode_pairs(pairs, source_tokenizer, target_tokenizer, model.config.max_len)
+    encoded.sort(key=lambda pair: (len(pair[0]), len(pair[1])))
+    xp = array_module(next(model.parameters())[1].data)
+    total, count = 0.0, 0
+    for run in cut_to_budget(encoded, batch_tokens):
+        batch = pad_pairs(run, source_tokenizer, target_tokenizer)
+        source, decoder_ids, targets = (xp.asarray(ids) for ids in batch)
+        (nats, tokens), _ = loss.forward(model.forward(source, decoder_ids)[0], targets)
+        total, count = total + float(nats), count + int(tokens)
+    return total / count

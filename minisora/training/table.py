@@ -1,0 +1,64 @@
+"""The result of an evaluation as a table of text."""
+
+
+def evaluation_table(result):
+    """Rows of what was measured, one column a set; percent, but for the loss.
+
+    Parameters
+    ----------
+    result : dict
+        As `minisora.training.evaluation.evaluate` gives it.
+
+    Returns
+    -------
+    str
+    """
+    names = list(result["splits"])
+    rows = [("", names), *_rows(result, names)]
+    rows = [row for row in rows if any(cell != "-" for cell in row[1])]
+    label = max(len(row[0]) for row in rows)
+    widths = [max(len(row[1][i]) for row in rows) for i in range(len(names))]
+    return "\n".join(
+        " ".join(
+            [first.ljust(label), *(cell.rjust(width + 2) for cell, width in zip(cells, widths, strict=True))]
+        ).rstrip()
+        for first, cells in rows
+    )
+
+
+def _rows(result, names):
+    """(label, cells) of every row."""
+    splits = [result["splits"][name] for name in names]
+    told_apart = any("scenarios" in split for split in splits)
+    yield "exact match" + (" *" if told_apart else ""), [_percent(split, "exact_match") for split in splits]
+    scenarios = sorted({scenario for split in splits for scenario in split.get("scenarios", ())})
+    for scenario in [name for name in scenarios if name not in ("arithmetic", "generation")]:
+        cells = [_percent(split.get("scenarios", {}).get(scenario, {}), "exact_match") for split in splits]
+        yield "  " + scenario.replace("_", " "), cells
+    for part, key, label in (
+        ("arithmetic", "exact_match", "arithmetic"),
+        ("generation", "slot_coverage", "generation, keywords covered"),
+        ("generation", "bleu", "generation, character BLEU"),
+        ("generation", "one_of_the_references", "generation, one of the right answers"),
+        ("abstention", "declined_rightly", "declined, where it cannot be answered"),
+        ("abstention", "declined_wrongly", "declined, where it can"),
+    ):
+        yield label, [_percent(result[part].get(name, {}), key) for name in names]
+    for baseline, label in (
+        ("most_frequent", "baseline: most frequent answer *"),
+        ("nearest", "baseline: nearest question *"),
+    ):
+        cells = result["baselines"].get(baseline, {}).get("splits", {})
+        yield (
+            label if told_apart else label.removesuffix(" *"),
+            [_percent(cells.get(name, {}), "exact_match") for name in names],
+        )
+    yield "loss, nats per token", [f"{split['loss']:.3f}" for split in splits]
+    yield "n" + (" *" if told_apart else ""), [str(split["n"]) for split in splits]
+    if told_apart:
+        yield "* without arithmetic and generation", [""] * len(names)
+
+
+def _percent(values, key):
+    value = values.get(key)
+    return "-" if value is None else f"{100 * value:.1f}"

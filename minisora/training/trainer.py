@@ -1,0 +1,235 @@
+"""The Trainer: from a model and pairs of texts to a trained model, resumable at every checkpoint."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from minisora.files import remove_leftovers
+from minisora.kernels import DropoutKey, array_module
+from minisora.layers.loss import SoftmaxCrossEntropy
+from minisora.training.allocator import keep_freed_memory
+from minisora.training.batching import Batches
+from minisora.training.clipping import clip_gradients
+from minisora.training.config import TrainingConfig
+from minisora.training.data import as_data, as_pair
+from minisora.training.log import TrainingLog
+from minisora.training.meter import Meter
+from minisora.training.optimizers import make_optimizer
+from minisora.training.replicas import Replicas
+from minisora.training.resume import Progress, has_checkpoint, point, prune, resume_checkpoint, save_checkpoint
+from minisora.training.scoring import score_pairs
+from minisora.training.stopping import Stopping
+
+
+class TrainingResult(NamedTuple):
+    """How a training ended."""
+
+    step: int
+    reason: str  # "finished", "stop_after", "max_minutes" or "interrupted"
+    loss: float  # nats per target token, smoothed over the last steps
+    best_step: int | None  # of the checkpoint that `best` names
+    records: list  # the log: one dict a line
+
+
+class Trainer:
+    """Train a model on pairs of texts.
+
+    Parameters
+    ----------
+    model : SoraModel
+        Trained in place.
+    data : PairStream, PairList or list of (str, str)
+        What to train on; a list is repeated, in a new order each epoch.
+    source_tokenizer, target_tokenizer : SoraTokenizer
+        None for the target: both sides share one.
+    config : TrainingConfig
+    dev : list of (str, str) or of corpus examples, optional
+        Judged by ``config.select`` every ``eval_every`` steps; the best checkpoint is kept and named by the file
+        ``best``.
+    folder : str or path, optional
+        For checkpoints (``step-N``, ``latest``, ``best``) and ``log.jsonl``; None saves nothing.
+
+    Raises
+    ------
+    ValueError
+        When a tokenizer does not have the size that the model's config says.
+    """
+
+    def __init__(self, model, data, source_tokenizer, target_tokenizer=None, config=None, *, dev=None, folder=None):
+        self.model = model
+        self.config = config or TrainingConfig()
+        self.data = as_data(data, self.config.seed)
+        self.source_tokenizer = source_tokenizer
+        self.target_tokenizer = source_tokenizer if target_tokenizer is None else target_tokenizer
+        self._check_vocabularies()
+        self.dev = None if dev is None else [as_pair(one) for one in dev]
+        self.folder = None if folder is None else Path(folder)
+        self.optimizer = make_optimizer(self.config, model.parameters())
+        self.loss = SoftmaxCrossEntropy(model.config.pad_id, self.config.label_smoothing)
+        self.batches = Batches(
+            self.data,
+            self.source_tokenizer,
+            self.target_tokenizer,
+            batch_tokens=self.config.batch_tokens,
+            chunk_examples=self.config.chunk_examples,
+            seed=self.config.seed,
+            max_len=model.config.max_len,
+        )
+        self.progress = Progress()
+        self.log = None
+        self._saved = None  # step of the last checkpoint written
+
+    def fit(self, *, resume=False, max_minutes=None, stop_after=None, progress_bar=True):
+        """Train to ``config.steps``, or until something ends it before; then save.
+
+        Parameters
+        ----------
+        resume : bool
+            Go on from the folder's latest checkpoint, exactly where it stood. False begins anew, and refuses a folder
+            that has one; a trainer that has been stopped goes on from where it is.
+        max_minutes : float, optional
+            End after the step during which the time is over. The schedule follows the steps, not the clock.
+        stop_after : int, optional
+            End after this step; ``fit(resume=True)`` goes on.
+        progress_bar : bool
+            Show loss, tokens/s and the time left.
+
+        Returns
+        -------
+        TrainingResult
+            Ctrl-C and SIGTERM end the training after the current step, with everything saved.
+
+        Raises
+        ------
+        CheckpointError
+            On resume, when the checkpoint is damaged or belongs to another training.
+        ValueError
+            When the folder holds a training and ``resume`` is False, or when the loss is no longer finite.
+        """
+        self._begin(resume)
+        progress = self.progress
+        last = self.config.steps if stop_after is None else min(self.config.steps, stop_after)
+        keep_freed_memory()
+        replicas = Replicas(self.model, self.config.shards, self.config.threads or self.config.shards)
+        meter = Meter(self.config, progress, progress_bar)
+        try:
+            with Stopping(max_minutes) as stopping:
+                reason = self._run(progress, last, replicas, meter, stopping)
+        finally:
+            meter.close()
+            replicas.close()
+        return TrainingResult(progress.step, reason, meter.loss, progress.best_step, self.log.records)
+
+    def gradients(self, batches, key, replicas):
+        """Fill the gradients with those of the mean loss over all tokens of ``batches``; return (loss, tokens).
+
+        The sum over tokens is divided once, by the number of target tokens of all batches together.
+        """
+        pad = self.model.config.pad_id
+        tokens = sum(int((batch.targets != pad).sum()) for batch in batches)
+        replicas.zero_grad()
+        total = 0.0
+        for number, batch in enumerate(batches):
+            shards = [
+                (shard, key.child(number).child(place))
+                for place, shard in enumerate(batch.shards(self.config.shards, pad, pad))
+            ]
+            total += sum(replicas.map(lambda model, shard: self._backward(model, *shard, 1 / tokens), shards))
+        replicas.gather()
+        return total / tokens, tokens
+
+    def _check_vocabularies(self):
+        for side, tokenizer in (("source", self.source_tokenizer), ("target", self.target_tokenizer)):
+            size = getattr(self.model.config, f"{side}_vocab_size")
+            if tokenizer.vocab_size != size:
+                raise ValueError(
+                    f"expected a {side} tokenizer of {size} tokens, as the model has, got {tokenizer.vocab_size}"
+                )
+
+    def _begin(self, resume):
+        """Set where to go on from."""
+        if resume:
+            if self.folder is None:
+                raise ValueError("expected a folder to resume from, got none")
+            self.progress = resume_checkpoint(self.folder, self)
+            self._saved = self.progress.step
+        elif self.folder is not None and self._saved is None:
+            if has_checkpoint(self.folder):
+                raise ValueError(f"expected a new folder, {self.folder} holds a training: resume it or choose another")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.folder)
+        self.log = TrainingLog(self.folder, self.progress.step)
+
+    def _run(self, progress, last, replicas, meter, stopping):
+        """Steps until the end; why it ended."""
+        minutes, reason = progress.minutes, None
+        while progress.step < last and reason is None:
+            self._step(progress, replicas, meter)
+            progress.minutes = minutes + stopping.seconds() / 60
+            meter.show(progress, self.optimizer.lr, self.log)
+            reason = stopping.reason()
+            if reason is None and self._is_due(progress.step, self.config.eval_every):
+                self._judge(progress)
+            if reason is None and self._is_due(progress.step, self.config.save_every):
+                self._save(progress)
+                self._prune()  # after `best` may have moved
+        reason = reason or ("finished" if progress.step == self.config.steps else "stop_after")
+        if reason in ("finished", "max_minutes") and not self._is_due(progress.step, self.config.eval_every):
+            self._judge(progress)  # a stop in between must not look at dev where the whole training would not
+        self._save(progress)
+        self._prune()
+        return reason
+
+    def _prune(self):
+        if self.folder is not None:
+            prune(self.folder, self.config.keep)
+
+    def _step(self, progress, replicas, meter):
+        """One update: gradients of the accumulated batches, clipping, optimizer."""
+        number = progress.step + 1
+        batches, position = [], progress.position
+        for _ in range(self.config.accumulate):
+            batch, position = self.batches.at(position)
+            batches.append(batch)
+        loss, tokens = self.gradients(batches, DropoutKey(self.config.seed).child(number), replicas)
+        if not abs(loss) < float("inf"):
+            raise ValueError(
+                f"the loss is {loss} at step {number}: a smaller learning rate or a longer warm-up may help"
+            )
+        norm = clip_gradients([parameter for _, parameter in self.optimizer.named], self.config.clip)
+        self.optimizer.lr = self.config.learning_rate_at(number)
+        self.optimizer.step()
+        progress.step, progress.position, progress.tokens = number, position, progress.tokens + tokens
+        meter.count(loss, tokens, norm)
+
+    def _judge(self, progress):
+        """Score the model on dev, and keep it when it is the best so far."""
+        if self.dev is None:
+            return
+        score = score_pairs(self.model, self.source_tokenizer, self.target_tokenizer, self.dev)
+        self.log.write({"step": progress.step, "dev": score._asdict()})
+        order = [score.exact_match, -score.loss]
+        if self.config.select == "loss":
+            order.reverse()
+        if progress.best_score is None or order > progress.best_score:
+            progress.best_step, progress.best_score = progress.step, order
+            self._save(progress)
+            if self.folder is not None:
+                point(self.folder, "best", f"step-{progress.step}")
+
+    def _save(self, progress):
+        """Write a checkpoint, unless this step's is there already, and delete those that are no longer wanted."""
+        if self.folder is not None and self._saved != progress.step:
+            save_checkpoint(self.folder, self, progress)
+            self._saved = progress.step
+
+    def _is_due(self, step, every):
+        return every > 0 and step % every == 0
+
+    def _backward(self, model, shard, key, dtotal):
+        """Add one shard's gradients into ``model``'s, and return the shard's total loss."""
+        xp = array_module(self.optimizer.named[0][1].data)
+        source, decoder_ids, targets = (xp.asarray(ids) for ids in shard)
+        logits, cache = model.forward(source, decoder_ids, key=key)
+        (total, _), loss_cache = self.loss.forward(logits, targets)
+        model.backward(self.loss.backward(dtotal, loss_cache), cache)
+        return float(total)

@@ -1,0 +1,245 @@
+"""Saving and loading models: round trips, refusals, and the names that models go by."""
+
+import json
+import os
+import stat
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from minisora import pretrained
+from minisora.checkpoint import CheckpointError, load, model_files, save
+from minisora.config import SoraConfig
+from minisora.model import SoraModel
+from minisora.tensor_file import read_tensors, tensors_to_bytes
+from minisora.text.tokenizer import SoraTokenizer
+
+SOURCE, TARGET = SoraTokenizer.learn(["今天天气怎么样？"]), SoraTokenizer.learn(["a b c"], "whitespace")
+
+
+def make_model(seed=0, *, target=SOURCE, dtype=np.float32, **changes):
+    shape = {"d_model": 6, "num_heads": 2, "d_ff": 7, "num_encoder_layers": 1, "num_decoder_layers": 2, "max_len": 11}
+    sizes = {"source_vocab_size": SOURCE.vocab_size, "target_vocab_size": target.vocab_size}
+    return SoraModel(SoraConfig(**{**sizes, **shape, **changes}), np.random.default_rng(seed), dtype=dtype)
+
+
+def arrays(model):
+    return {name: parameter.data for name, parameter in model.parameters()}
+
+
+def assert_same(model, other):
+    assert model.config == other.config
+    assert arrays(model).keys() == arrays(other).keys()
+    for name, array in arrays(model).items():
+        np.testing.assert_array_equal(arrays(other)[name], array)
+        assert arrays(other)[name].dtype == array.dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("positions", ["sinusoidal", "learned"])
+@pytest.mark.parametrize("tie", ["none", "output", "all"])
+def test_there_and_back(tmp_path, tie, positions, dtype):
+    model = make_model(tie=tie, positions=positions, dtype=dtype)
+    save(tmp_path / "model", model, SOURCE)
+    back = load(tmp_path / "model")
+    assert_same(model, back.model)
+    assert back.source_tokenizer == SOURCE
+    assert back.target_tokenizer is back.source_tokenizer
+    assert sorted(os.listdir(tmp_path / "model")) == ["config.json", "model.safetensors", "tokenizer.json"]
+
+
+def test_two_tokenizers(tmp_path):
+    model = make_model(target=TARGET)
+    save(tmp_path / "model", model, SOURCE, TARGET)
+    back = load(str(tmp_path / "model"))
+    assert (back.source_tokenizer, back.target_tokenizer) == (SOURCE, TARGET)
+    assert (tmp_path / "model" / "target_tokenizer.json").is_file()
+
+
+def test_one_file_is_the_model(tmp_path):
+    """Config and tokenizers travel in the header: the other files may be missing."""
+    save(tmp_path, make_model(target=TARGET), SOURCE, TARGET)
+    for name in ("config.json", "tokenizer.json", "target_tokenizer.json"):
+        (tmp_path / name).unlink()
+    back = load(tmp_path)
+    assert_same(make_model(target=TARGET), back.model)
+    assert back.target_tokenizer == TARGET
+
+
+def test_a_file_without_a_description_takes_the_files_beside_it(tmp_path):
+    model = make_model()
+    save(tmp_path, model, SOURCE)
+    safetensors.numpy.save_file(arrays(model), tmp_path / "model.safetensors")
+    assert_same(model, load(tmp_path).model)
+    with pytest.raises(ValueError, match="not written by minisora"):
+        save(tmp_path, model, SOURCE)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(CheckpointError, match=r"has no config\.json"):
+        load(tmp_path)
+
+
+def test_the_model_s_own_methods(tmp_path):
+    model = make_model()
+    model.save_pretrained(tmp_path / "model", SOURCE)
+    assert_same(model, SoraModel.from_pretrained(tmp_path / "model"))
+
+
+def test_half_precision(tmp_path):
+    model = make_model()
+    save(tmp_path / "model", model, SOURCE, dtype=np.float16)
+    for name, array in arrays(load(tmp_path / "model").model).items():
+        np.testing.assert_array_equal(array, arrays(model)[name].astype(np.float16).astype(np.float32))
+        assert array.dtype == np.float32
+
+
+def test_arrays_that_are_not_contiguous(tmp_path):
+    model = make_model()
+    expected = {name: array.copy() for name, array in arrays(model).items()}
+    for _, parameter in model.parameters():
+        parameter.data = np.asfortranarray(parameter.data)
+    save(tmp_path / "model", model, SOURCE)
+    for name, array in arrays(load(tmp_path / "model").model).items():
+        np.testing.assert_array_equal(array, expected[name])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_files_are_readable_as_umask_says(tmp_path):
+    former = os.umask(0o022)
+    try:
+        save(tmp_path / "model", make_model(), SOURCE)
+    finally:
+        os.umask(former)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "model").iterdir()} == {0o644}
+
+
+def test_a_training_s_folder_gives_its_best(tmp_path):
+    for seed in (3, 7):
+        save(tmp_path / f"step-{seed}", make_model(seed), SOURCE)
+    (tmp_path / "latest").write_text("step-7\n")
+    assert_same(make_model(7), load(tmp_path).model)
+    (tmp_path / "best").write_text("step-3\n")
+    assert_same(make_model(3), load(tmp_path).model)
+    for text in ("../step-3", "step-", "", "/etc"):
+        (tmp_path / "best").write_text(text)
+        with pytest.raises(CheckpointError, match="must hold the name of a checkpoint"):
+            load(tmp_path)
+
+
+def test_bundled_names_come_first(tmp_path, monkeypatch):
+    """A folder of the same name in the working directory must not be taken for the bundled model."""
+    save(tmp_path / "bundled" / "sora-tiny", make_model(1), SOURCE)
+    save(tmp_path / "sora" / "sora-tiny", make_model(2), SOURCE)
+    monkeypatch.setattr(pretrained, "__file__", str(tmp_path / "bundled" / "__init__.py"))
+    monkeypatch.chdir(tmp_path)
+    assert_same(make_model(1), load("sora/sora-tiny").model)
+    with pytest.raises(CheckpointError, match=r"a bundled model \(sora/sora-tiny\) or a folder .* got 'sora/other'"):
+        load("sora/other")
+
+
+def test_a_folder_that_is_there_keeps_its_other_files(tmp_path):
+    save(tmp_path, make_model(1, target=TARGET), SOURCE, TARGET)
+    (tmp_path / "README.md").write_text("the card")
+    save(tmp_path, make_model(2), SOURCE)
+    assert_same(make_model(2), load(tmp_path).model)
+    assert sorted(os.listdir(tmp_path)) == ["README.md", "config.json", "model.safetensors", "tokenizer.json"]
+
+
+def test_what_cannot_be_loaded_is_not_saved(tmp_path):
+    model = make_model()
+    with pytest.raises(ValueError, match=f"source tokenizer of {SOURCE.vocab_size} tokens"):
+        save(tmp_path / "model", model, TARGET)
+    name, parameter = list(model.parameters())[3]
+    parameter.data.flat[1] = np.nan
+    with pytest.raises(ValueError, match=f"not in {name}"):
+        save(tmp_path / "model", model, SOURCE)
+    assert os.listdir(tmp_path) == []
+
+
+def rewrite(folder, change_tensors=None, change_description=None):
+    """Save a model whose arrays or description have been changed."""
+    files = model_files(make_model(), SOURCE)
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(files["model.safetensors"])
+    tensors = dict(read_tensors(folder / "model.safetensors"))
+    config, tokenizer = (json.loads(files[name]) for name in ("config.json", "tokenizer.json"))
+    description = {"format": "minisora-model", "version": 1, "config": config, "tokenizer": tokenizer}
+    for change, what in ((change_tensors, tensors), (change_description, description)):
+        if change is not None:
+            change(what)
+    (folder / "model.safetensors").write_bytes(tensors_to_bytes(tensors, json.dumps(description)))
+
+
+def change_first(function):
+    def change(tensors):
+        name = next(iter(tensors))
+        tensors[name] = function(tensors[name])
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("encoder.embedded.embedding.table"), "fewer numbers|has no encoder.embedded.embedding.table"),
+        (lambda t: t.pop("decoder.stack.norm.gamma"), "has no decoder.stack.norm.gamma"),
+        (lambda t: t.update(more=np.zeros(3, np.float32)), "has 'more', which its config does not imply"),
+        (change_first(lambda a: a.T), "the shape .* where its config implies"),
+        (change_first(lambda a: a.astype(np.float64)), "arrays of one type, it holds 2"),
+        (change_first(lambda a: a * np.nan), "not finite"),
+    ],
+)
+def test_other_arrays_than_the_config_implies(tmp_path, change, message):
+    rewrite(tmp_path / "model", change_tensors=change)
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.update(format="other"), "does not understand"),
+        (lambda d: d.update(version=2), "does not understand"),
+        (lambda d: d.update(more=2), "does not understand"),
+        (lambda d: d.pop("config"), r"has no config\.json"),
+        (lambda d: d["config"].update(d_model=-6), "does not describe a model"),
+        (lambda d: d["config"].update(colour=3), "does not describe a model"),
+        (lambda d: d["config"].update(d_model=1 << 20), "fewer numbers than its config needs"),
+        (lambda d: d["config"].update(num_encoder_layers=1 << 20), "fewer numbers than its config needs"),
+        (lambda d: d["config"].update(max_len=1 << 24, positions="learned"), "fewer numbers than its config needs"),
+        (lambda d: d["config"].update(num_heads=4), "does not describe a model"),
+        (lambda d: d["tokenizer"]["tokens"].pop(), "expected a source tokenizer of"),
+        (lambda d: d.update(tokenizer=[]), "does not describe a model"),
+    ],
+)
+def test_other_descriptions(tmp_path, change, message):
+    rewrite(tmp_path / "model", change_description=change)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load(tmp_path / "model")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "target_tokenizer.json"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b'{"d_model": 3}', b"[" * 100_000])
+def test_a_broken_copy_is_an_error(tmp_path, name, content):
+    save(tmp_path, make_model(), SOURCE)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError):
+        load(tmp_path)
+
+
+def test_a_copy_that_disagrees_is_an_error(tmp_path):
+    save(tmp_path, make_model(), SOURCE)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "dropout": 0.3}))
+    with pytest.raises(CheckpointError, match="disagree"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 9, 100, -1])
+def test_a_file_that_was_cut(tmp_path, keep):
+    save(tmp_path, make_model(), SOURCE)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        load(tmp_path)

@@ -1,0 +1,97 @@
+"""Batches: the token budget, padding, and that they are a function of seed and position."""
+
+import numpy as np
+import pytest
+
+from minisora.training.batching import Batches, Position, cut_to_budget, encode_pairs, pad_pairs
+from minisora.training.data import PairList
+
+BEGIN = Position()
+
+
+def make_batches(pairs, tokenizer, *, seed=3, batch_tokens=50, chunk_examples=31):
+    data = PairList(pairs, seed)
+    return Batches(data, tokenizer, tokenizer, batch_tokens=batch_tokens, chunk_examples=chunk_examples, seed=seed)
+
+
+def walk(batches, steps, position=BEGIN):
+    out = []
+    for _ in range(steps):
+        batch, position = batches.at(position)
+        out.append(batch)
+    return out, position
+
+
+def texts(batch, tokenizer):
+    """The pairs of a batch, decoded from all three arrays."""
+    rows = zip(batch.source, batch.decoder_ids, batch.targets, strict=True)
+    decoded = [[tokenizer.decode(row[row != tokenizer.pad_id]) for row in three] for three in rows]
+    assert all(decoder_text == target for _, decoder_text, target in decoded)
+    return [(source, target) for source, _, target in decoded]
+
+
+def test_a_chunk_holds_its_examples_once(pairs, tokenizer):
+    batches = make_batches(pairs, tokenizer)
+    seen, position = [], Position()
+    while position.chunk == 0:
+        batch, position = batches.at(position)
+        assert batch.source.shape[0] * (batch.source.shape[1] + batch.targets.shape[1]) <= 50
+        seen += texts(batch, tokenizer)
+    assert position == Position(1, 0)
+    assert sorted(seen) == sorted(batches.data.draw(0, 31))
+
+
+def test_rows_by_hand(tokenizer):
+    encoded = encode_pairs([("甲乙", "丙"), ("甲", "丙丁")], tokenizer, tokenizer)
+    batch = pad_pairs(encoded, tokenizer, tokenizer)
+    a, b, c, d = tokenizer.encode("甲乙丙丁")
+    np.testing.assert_array_equal(batch.source, [[a, b], [a, 0]])
+    np.testing.assert_array_equal(batch.decoder_ids, [[1, c, 0], [1, c, d]])
+    np.testing.assert_array_equal(batch.targets, [[c, 2, 0], [c, d, 2]])
+
+
+def test_batches_are_a_function_of_seed_and_position(pairs, tokenizer):
+    whole, _ = walk(make_batches(pairs, tokenizer), 40)
+    _, middle = walk(make_batches(pairs, tokenizer), 23)
+    rest, _ = walk(make_batches(pairs, tokenizer), 17, middle)
+    for one, other in zip(whole[23:], rest, strict=True):
+        for left, right in zip(one, other, strict=True):
+            np.testing.assert_array_equal(left, right)
+    others, _ = walk(make_batches(pairs, tokenizer, seed=4), 40)
+    assert [texts(batch, tokenizer) for batch in others] != [texts(batch, tokenizer) for batch in whole]
+
+
+def test_similar_lengths_share_a_batch(pairs, tokenizer):
+    """Sorted in chunks, batches hold little padding; in the order of the data they would hold a third."""
+    batches, _ = walk(make_batches(pairs, tokenizer, chunk_examples=113), 20)
+    filled = sum((batch.source != 0).sum() for batch in batches)
+    assert filled / sum(batch.source.size for batch in batches) > 0.9
+
+
+def test_the_budget_is_cut_where_it_would_be_exceeded():
+    """Rows of 2 + 1 tokens and a budget of 9: three fit; one that is over the budget alone still gets a batch."""
+    short, long = ([5, 6], [1, 2]), ([5] * 8, [1, 7, 2])
+    assert cut_to_budget([short] * 4 + [long] * 2, 9) == [[short] * 3, [short], [long], [long]]
+    assert cut_to_budget([], 9) == []
+
+
+def test_shards_are_the_rows_in_order_and_trimmed(pairs, tokenizer):
+    encoded = sorted(encode_pairs(pairs[:7], tokenizer, tokenizer), key=lambda pair: len(pair[0]))
+    batch = pad_pairs(encoded, tokenizer, tokenizer)
+    shards = batch.shards(3, 0, 0)
+    assert [len(shard.source) for shard in shards] == [3, 2, 2]
+    assert [pair for shard in shards for pair in texts(shard, tokenizer)] == texts(batch, tokenizer)
+    for shard in shards:
+        assert (shard.source != 0).any(axis=0).all()
+        assert (shard.targets != 0).any(axis=0).all()
+        assert shard.decoder_ids.shape == shard.targets.shape
+    assert len(batch.shards(11, 0, 0)) == 7
+
+
+def test_texts_that_do_not_fit_are_named(tokenizer):
+    with pytest.raises(ValueError, match="at most 3 tokens, got 4 in the pair that begins '甲乙丙丁'"):
+        encode_pairs([("甲乙丙丁", "甲")], tokenizer, tokenizer, max_len=3)
+    with pytest.raises(ValueError, match="at most 3 tokens, got 4"):
+        encode_pairs([("甲", "甲乙丙")], tokenizer, tokenizer, max_len=3)  # bos is read too
+    with pytest.raises(ValueError, match="at least one token"):
+        encode_pairs([("", "甲")], tokenizer, tokenizer)
