@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from minisora.kernels import numpy_attention
 
 from minisora.gradcheck import run_checks
+from minisora.kernels import numpy_attention
 from minisora.layers import embedding
 from minisora.layers.activation import GELU
 from minisora.layers.attention import MultiHeadAttention

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from minisora.kernels.numpy_attention import softmax_backward, softmax_forward
 
 from minisora.gradcheck import FunctionPair, Probe, check, named_checks, randomize, structure
 from minisora.gradcheck.differences import two_point
+from minisora.kernels.numpy_attention import softmax_backward, softmax_forward
 from minisora.layers.attention import MultiHeadAttention
 from minisora.layers.layer import Layer, Parameter
 from minisora.layers.normalization import LayerNorm

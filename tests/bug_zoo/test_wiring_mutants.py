@@ -5,10 +5,10 @@ Forward and backward make them together, so that every gradient is the right one
 
 import numpy as np
 import pytest
-from minisora.kernels import attention_backward, attention_forward, numpy_attention
 
 from minisora.config import SoraConfig
 from minisora.gradcheck import FunctionPair, Probe, check, randomize, run_checks, structure
+from minisora.kernels import attention_backward, attention_forward, numpy_attention
 from minisora.layers import positional
 from minisora.layers.attention import MultiHeadAttention
 from minisora.layers.decoder import Decoder, DecoderLayer

@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from minisora.kernels import DropoutKey
 
 from minisora.gradcheck import Probe, check
+from minisora.kernels import DropoutKey
 from minisora.layers.dropout import Dropout
 from minisora.layers.linear import Linear
 

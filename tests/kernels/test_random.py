@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from minisora.kernels import DropoutKey, child, keep_mask
 from minisora.kernels.random import mix64, row_hashes
 

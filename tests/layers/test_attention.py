@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from minisora.kernels import attention_forward
 
+from minisora.kernels import attention_forward
 from minisora.layers.attention import MultiHeadAttention
 
 B, T, S, D, H = 2, 5, 7, 12, 3

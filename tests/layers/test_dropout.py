@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from minisora.kernels import DropoutKey, keep_mask
 
+from minisora.kernels import DropoutKey, keep_mask
 from minisora.layers.dropout import Dropout
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from minisora.kernels import DropoutKey
 
+from minisora.kernels import DropoutKey
 from minisora.training import Trainer, TrainingConfig
 from minisora.training.batching import Position
 from minisora.training.replicas import Replicas, replica
