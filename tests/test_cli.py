@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import minisora
 from minisora import SoraConfig, SoraModel, SoraTokenizer
+from minisora.checkpoint import load
 from minisora.cli import COMMANDS, cli
 from minisora.commands.options import MODEL_HELP, TRAINING_HELP
 
@@ -203,7 +204,20 @@ def test_training_mistakes(pairs, tmp_path):
     assert "num_heads" in mistake("train", "--data", pairs, *out, "--num-heads", "3")
     assert "without spaces" in mistake("train", *out, "--tokenizer", "whitespace")
     assert "found none" in mistake("train", "--data", pairs, "--resume", "--out", tmp_path / "run")
-    assert "is settled when a training begins" in mistake("train", "--data", pairs, "--resume", *out)
+    assert "belongs to a new model" in mistake("train", "--data", pairs, "--resume", *out)
+    start = ["--start-from", tmp_path / "nowhere", "--data", pairs, "--out", tmp_path / "run"]
+    assert "nowhere" in mistake("train", *start)
+    assert "belongs to a new model" in mistake("train", *start, "--norm", "post")
+    assert "exclude" in mistake("train", *start, "--resume")
+
+
+def test_a_training_starts_from_a_model_that_is_there(folder, pairs, tmp_path):
+    good("train", "--data", pairs, "--out", tmp_path / "run", "--start-from", folder, *BRIEF, "--learning-rate", "1e-9")
+    before, after = load(folder), load(tmp_path / "run")
+    assert after.source_tokenizer == before.source_tokenizer and after.model.config == before.model.config
+    old = dict(before.model.parameters())
+    changes = [abs(parameter.data - old[name].data).max() for name, parameter in after.model.parameters()]
+    assert 0 < max(changes) < 1e-6  # trained, but not far from where it began
 
 
 def test_corpus_prints_and_writes_the_same(tmp_path):

@@ -27,6 +27,7 @@ KINDS = click.Choice(["characters", "whitespace"])
 @click.option("--corpus-seed", default=0, show_default=True, help="Of the stream of training examples.")
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder for checkpoints and log.jsonl.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's latest checkpoint; name the data again.")
+@click.option("--start-from", metavar="NAME_OR_FOLDER", help="Begin with this model and its tokenizers, not anew.")
 @click.option("--stop-after", type=click.IntRange(1), metavar="STEP", help="Save and stop here; --resume goes on.")
 @click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Save and stop after so many minutes.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
@@ -45,7 +46,7 @@ def command(ctx, out, resume, quiet, stop_after, max_minutes, as_json, **options
     The folder can be given to chat and evaluate at any time: they take the best checkpoint.
     """
     given = {name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
-    trainer = continued(out, options, given) if resume else fresh(out, options)
+    trainer = continued(out, options, given) if resume else begun(out, options, given)
     result = trainer.fit(resume=resume, max_minutes=max_minutes, stop_after=stop_after, progress_bar=not quiet)
     report(result, trainer, as_json)
     if result.reason == "interrupted":
@@ -64,21 +65,38 @@ def report(result, trainer, as_json):
     click.echo(f"{parameters:,} parameters in {trainer.folder}")
 
 
-def fresh(out, options):
-    """A trainer with a new model, and tokenizers learnt from the training pairs."""
-    import numpy as np
-
-    from minisora.model import SoraModel
+def begun(out, options, given):
+    """A trainer at its first step, with a new model or with the one that ``--start-from`` names."""
+    from minisora.checkpoint import load
     from minisora.training import Trainer
 
     config = TrainingConfig(**pick(options, TRAINING_HELP))
     data, dev = read_data(options)
+    if options["start_from"] is None:
+        model, source, target = new_model(data, options, config.seed)
+    else:
+        refuse_model_options(given, "--start-from")
+        model, source, target = load(options["start_from"])
+    return Trainer(model, data, source, target, config, dev=dev, folder=out)
+
+
+def new_model(data, options, seed):
+    """A new model, and tokenizers learnt from the training pairs."""
+    import numpy as np
+
+    from minisora.model import SoraModel
+
     source, target = learn_tokenizers(data, options["tokenizer"], options["target_tokenizer"])
     sizes = {"source_vocab_size": source.vocab_size, "target_vocab_size": target.vocab_size}
     tie = options["tie"] or ("all" if source is target else "output")
     model_config = SoraConfig(**sizes, tie=tie, **pick(options, MODEL_HELP))
-    model = SoraModel(model_config, np.random.default_rng(config.seed))
-    return Trainer(model, data, source, target, config, dev=dev, folder=out)
+    return SoraModel(model_config, np.random.default_rng(seed)), source, target
+
+
+def refuse_model_options(given, option):
+    """Raise UsageError where an option would change a model that is there already."""
+    if fixed := sorted(given & {"tokenizer", "target_tokenizer", "tie", *MODEL_HELP}):
+        raise click.UsageError(f"--{fixed[0].replace('_', '-')} belongs to a new model, it cannot go with {option}")
 
 
 def continued(out, options, given):
@@ -87,9 +105,9 @@ def continued(out, options, given):
     from minisora.training import Trainer
     from minisora.training.resume import TRAINER, has_checkpoint
 
-    if fixed := sorted(given & {"tokenizer", "target_tokenizer", "tie", *MODEL_HELP}):
-        name = fixed[0].replace("_", "-")
-        raise click.UsageError(f"--{name} is settled when a training begins, it cannot go with --resume")
+    refuse_model_options(given, "--resume")
+    if "start_from" in given:
+        raise click.UsageError("--start-from begins a training and --resume continues one: they exclude each other")
     if not has_checkpoint(out):
         raise CheckpointError(f"expected a training to resume in {out}, found none")
     folder = read_pointer(out, "latest")
