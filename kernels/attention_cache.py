@@ -46,8 +46,9 @@ def check_attention_inputs(q, k, v, key_mask):
 
 def check_key_mask(key_mask, batch, sources):
     """Raise ValueError unless key_mask is a boolean array (B, S)."""
-    if key_mask.dtype != bool or key_mask.shape != (batch, sources):
+    dtype, shape = getattr(key_mask, "dtype", type(key_mask).__name__), getattr(key_mask, "shape", "")
+    if str(dtype) != "bool" or shape != (batch, sources):
         raise ValueError(
             f"a key mask is expected as a boolean array (B, S) = ({batch}, {sources}), True = may be attended, "
-            f"got {key_mask.dtype} {key_mask.shape}"
+            f"got {dtype} {shape}"
         )

@@ -49,9 +49,9 @@ def attention_forward(q, k, v, *, key_mask=None, causal=False, scale=None, dropo
         Where shapes or types do not fit together.
     """
     check_attention_inputs(q, k, v, key_mask)
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
-    scores = scores_forward(q, k, scale)
-    weights, lse = softmax_forward(hide(scores, key_mask, causal))
+    scale = q.shape[-1] ** -0.5 if scale is None else float(scale)  # a NumPy float64 would widen float32
+    visible = visibility(q.shape[2], k.shape[2], key_mask, causal, array_module(q))
+    weights, lse = softmax_forward(hide(scores_forward(q, k, scale), visible), visible)
     out = weighted_sum_forward(drop(weights, dropout), v)
     return out, AttentionCache(q, k, v, out, lse, key_mask, causal, scale, dropout)
 
@@ -74,8 +74,9 @@ def attention_steps(cache, dout=None):
     probabilities before dropout, and dweights is their gradient.
     """
     q, k, v, _, _, key_mask, causal, scale, dropout = cache
-    scores = hide(scores_forward(q, k, scale), key_mask, causal)
-    weights, _ = softmax_forward(scores)
+    visible = visibility(q.shape[2], k.shape[2], key_mask, causal, array_module(q))
+    scores = hide(scores_forward(q, k, scale), visible)
+    weights, _ = softmax_forward(scores, visible)
     if dout is None:
         return AttentionSteps(scores, weights, None, None)
     ddropped, _ = weighted_sum_backward(dout, drop(weights, dropout), v)
@@ -93,20 +94,19 @@ def scores_backward(dscores, q, k, scale):
     return (dscores @ k) * scale, dscores.swapaxes(-1, -2) @ (q * scale)
 
 
-def softmax_forward(scores):
+def softmax_forward(scores, visible=None):
     """weights = exp(scores - lse) over the last axis, and lse = log(sum(exp(scores))), (B, H, T).
 
-    A row of -inf alone has weights 0 and lse -inf.
+    A row without a visible key has weights 0 and lse -inf.
     """
     xp = array_module(scores)
-    largest = scores.max(axis=-1, keepdims=True, initial=-xp.inf)  # (B, H, T, 1)
-    largest = xp.where(largest == -xp.inf, scores.dtype.type(0), largest)  # -inf - -inf would be NaN
+    zero, one, minus_infinity = (scores.dtype.type(value) for value in (0, 1, -xp.inf))
+    blind = scores.shape[-1] == 0 if visible is None else ~visible.any(axis=-1, keepdims=True)
+    largest = xp.where(blind, zero, scores.max(axis=-1, keepdims=True, initial=-xp.inf))  # (B, H, T, 1)
     weights = xp.exp(scores - largest)
-    total = weights.sum(axis=-1, keepdims=True)  # (B, H, T, 1)
-    sees_nothing = total == 0
-    total = xp.where(sees_nothing, scores.dtype.type(1), total)
+    total = xp.where(blind, one, weights.sum(axis=-1, keepdims=True))  # (B, H, T, 1)
     weights /= total
-    lse = xp.where(sees_nothing, scores.dtype.type(-xp.inf), largest + xp.log(total))
+    lse = xp.where(blind, minus_infinity, largest + xp.log(total))
     return weights, lse[..., 0]
 
 
@@ -131,23 +131,29 @@ def attention_weights(cache):
     """weights = exp(scores - lse), (B, H, T, S): what the softmax gave, without its two passes over the row."""
     q, k, _, _, lse, key_mask, causal, scale, _ = cache
     xp = array_module(q)
-    weights = hide(scores_forward(q, k, scale), key_mask, causal)
+    visible = visibility(q.shape[2], k.shape[2], key_mask, causal, xp)
+    weights = hide(scores_forward(q, k, scale), visible)
     weights -= xp.where(lse == -xp.inf, lse.dtype.type(xp.inf), lse)[
         ..., None
     ]  # a row that sees nothing: exp(-inf - inf) = 0
     return xp.exp(weights, out=weights)
 
 
-def hide(scores, key_mask, causal):
-    """Set the scores (B, H, T, S) of keys that a query may not see to -inf, in place: their weight is exactly 0."""
-    xp = array_module(scores)
-    real = scores.real.dtype.type
-    if key_mask is not None:
-        scores += xp.where(key_mask, real(0), real(-xp.inf))[:, None, None, :]  # (B, 1, 1, S)
+def visibility(targets, sources, key_mask, causal, xp):
+    """Return which keys each query may see: bool, (B, 1, 1, S), (T, S) or (B, 1, T, S); None where it may see all."""
+    visible = None if key_mask is None else key_mask[:, None, None, :]
     if causal:
-        targets, sources = scores.shape[-2:]
-        sees = xp.tri(targets, sources, sources - targets, dtype=bool)  # s <= t + (S - T)
-        scores += xp.where(sees, real(0), real(-xp.inf))
+        past = xp.tri(targets, sources, sources - targets, dtype=bool)  # s <= t + (S - T)
+        visible = past if visible is None else visible & past
+    return visible
+
+
+def hide(scores, visible):
+    """Set the scores (B, H, T, S) of keys that a query may not see to -inf, in place: their weight is exactly 0."""
+    if visible is not None:
+        xp = array_module(scores)
+        real = scores.real.dtype.type
+        scores += xp.where(visible, real(0), real(-xp.inf))
     return scores
 
 

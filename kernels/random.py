@@ -6,8 +6,11 @@ one: the backward pass recomputes what the forward pass dropped, and no cache ho
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from operator import index
 
 import numpy as np
+
+from minisora.kernels.array_module import array_module
 
 _U64 = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15  # 2**64 / golden ratio, odd: the increment of SplitMix64
@@ -30,9 +33,13 @@ class DropoutKey:
     seed: int
     path: int = 0
 
+    def __post_init__(self):
+        object.__setattr__(self, "seed", index(self.seed))  # a NumPy integer would overflow in the hash
+
     def child(self, name):
         """Return the key of one use, named by a string or an integer; different names give unrelated masks."""
-        digest = blake2b(f"{type(name).__name__}:{name}".encode(), digest_size=8).digest()
+        label = f"str:{name}" if isinstance(name, str) else f"int:{index(name)}"
+        digest = blake2b(label.encode(), digest_size=8).digest()
         return DropoutKey(self.seed, mix64(self.path ^ int.from_bytes(digest, "little")))
 
 
@@ -55,10 +62,10 @@ def mix64(z):
     return z ^ (z >> 31)
 
 
-def row_hashes(key, start, stop):
+def row_hashes(key, start, stop, xp=np):
     """Return the hash of rows ``start .. stop - 1`` as uint32: the low half of SplitMix64 started from the key."""
     base = np.uint64(mix64((key.seed & _U64) ^ mix64(key.path)))
-    z = base + np.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
+    z = base + xp.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return (z ^ (z >> np.uint64(31))).astype(np.uint32)
@@ -66,12 +73,13 @@ def row_hashes(key, start, stop):
 
 def mix32(x, scratch):
     """Hash an array of uint32 in place, with ``scratch`` of the same shape ("lowbias32", C. Wellons 2018)."""
+    xp = array_module(x)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
-        np.right_shift(x, np.uint32(shift), out=scratch)
-        np.bitwise_xor(x, scratch, out=x)
-        np.multiply(x, np.uint32(factor), out=x)
-    np.right_shift(x, np.uint32(16), out=scratch)
-    return np.bitwise_xor(x, scratch, out=x)
+        xp.right_shift(x, np.uint32(shift), out=scratch)
+        xp.bitwise_xor(x, scratch, out=x)
+        xp.multiply(x, np.uint32(factor), out=x)
+    xp.right_shift(x, np.uint32(16), out=scratch)
+    return xp.bitwise_xor(x, scratch, out=x)
 
 
 def check_dropout_probability(p):
@@ -101,13 +109,13 @@ def keep_mask(p, key, shape, xp=np):
     check_dropout_probability(p)
     *outer, width = shape
     rows = int(np.prod(outer, dtype=np.int64))
-    columns = np.arange(width, dtype=np.uint32) * np.uint32(_ODD)
+    columns = xp.arange(width, dtype=np.uint32) * np.uint32(_ODD)
     threshold = np.uint32(int(p * 2**32))
-    kept = np.empty((rows, width), bool)
-    step = max(1, _BLOCK // max(1, width))
-    scratch = np.empty((step, width), np.uint32)
+    kept = xp.empty((rows, width), bool)
+    step = max(1, _BLOCK // max(1, width)) if xp is np else max(1, rows)  # a GPU wants few large launches
+    scratch = xp.empty((step, width), np.uint32)
     for start in range(0, rows, step):
         stop = min(rows, start + step)
-        block = row_hashes(key, start, stop)[:, None] ^ columns
-        np.greater_equal(mix32(block, scratch[: stop - start]), threshold, out=kept[start:stop])
-    return xp.asarray(kept.reshape(shape))
+        block = row_hashes(key, start, stop, xp)[:, None] ^ columns
+        xp.greater_equal(mix32(block, scratch[: stop - start]), threshold, out=kept[start:stop])
+    return kept.reshape(shape)

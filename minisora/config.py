@@ -69,6 +69,10 @@ class SoraConfig:
             sizes = min(self.source_vocab_size, self.target_vocab_size)
             if not 0 <= getattr(self, name) < sizes:
                 raise ValueError(f"{name} is expected in the vocabulary, 0 .. {sizes - 1}, got {getattr(self, name)}")
+        if len({self.pad_id, self.bos_id, self.eos_id}) < 3:
+            raise ValueError(
+                f"pad_id, bos_id and eos_id are expected to differ, got {self.pad_id}, {self.bos_id} and {self.eos_id}"
+            )
         if self.d_model % self.num_heads:
             raise ValueError(
                 f"d_model is expected to be a multiple of num_heads, got {self.d_model} and {self.num_heads}"

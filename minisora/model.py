@@ -9,7 +9,7 @@ from minisora.kernels.attention_cache import check_key_mask
 from minisora.layers.decoder import Decoder, DecoderCache
 from minisora.layers.decoder_state import DecoderState, LayerState, remember
 from minisora.layers.dropout import Dropout, DropoutCache
-from minisora.layers.embedding import TokenEmbedding, TokenEmbeddingCache
+from minisora.layers.embedding import TokenEmbedding, TokenEmbeddingCache, check_ids
 from minisora.layers.encoder import Encoder, EncoderCache
 from minisora.layers.layer import Layer
 from minisora.layers.linear import Linear, LinearCache, TiedLinear
@@ -34,15 +34,16 @@ class Embedded(Layer):
             self.positions = SinusoidalPositions(config.d_model)
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, ids, key=None, *, offset=0):
+    def forward(self, ids, *, key=None, offset=0):
         """Map ids (B, T) to vectors (B, T, D); the first token stands at position ``offset``."""
+        check_ids(ids, len(self.embedding.table.data))
         if ids.ndim != 2:
             raise ValueError(f"token ids are expected as an array (batch, length), got shape {ids.shape}")
         if not 0 < ids.shape[1] <= self.max_len - offset:
             raise ValueError(f"a sequence of 1 to {self.max_len} tokens is expected, got {ids.shape[1] + offset}")
         vectors, embedding = self.embedding.forward(ids)
         placed, positions = self.positions.forward(vectors, offset=offset)
-        out, dropout = self.dropout.forward(placed, child(key, "embedded"))
+        out, dropout = self.dropout.forward(placed, key=child(key, "embedded"))
         return out, EmbeddedCache(embedding, positions, dropout)
 
     def backward(self, dout, cache):
@@ -64,11 +65,12 @@ class SoraEncoder(Layer):
         self.embedded = Embedded(config, config.source_vocab_size, rng, dtype=dtype)
         self.stack = Encoder(config, rng, layers=layers, dtype=dtype)
 
-    def forward(self, ids, key=None, *, key_mask=None):
+    def forward(self, ids, *, key=None, key_mask=None):
         """Map ids (B, S) to memory (B, S, D); key_mask (B, S) is ``ids != pad_id`` when None."""
-        x, embedded = self.embedded.forward(ids, child(key, "source"))
+        x, embedded = self.embedded.forward(ids, key=child(key, "source"))
         key_mask = self.visible(ids) if key_mask is None else key_mask
-        memory, stack = self.stack.forward(x, child(key, "encoder"), key_mask=key_mask)
+        check_source_mask(key_mask, *ids.shape)
+        memory, stack = self.stack.forward(x, key=child(key, "encoder"), key_mask=key_mask)
         return memory, SoraEncoderCache(embedded, stack)
 
     def backward(self, dmemory, cache):
@@ -76,19 +78,19 @@ class SoraEncoder(Layer):
         return self.embedded.backward(self.stack.backward(dmemory, cache.stack), cache.embedded)
 
     def visible(self, ids):
-        """Return the mask (B, S) of ids that are not padding.
+        """Return the mask (B, S) of the ids that are not padding."""
+        check_ids(ids, len(self.embedded.embedding.table.data))
+        return ids != self.pad_id
 
-        Raises
-        ------
-        ValueError
-            Where a sequence holds nothing but padding.
-        """
-        mask = ids != self.pad_id
-        if ids.ndim == 2 and isinstance(mask, np.ndarray) and not mask.any(axis=1).all():
-            raise ValueError(
-                f"each source is expected to hold a token that is not padding (id {self.pad_id}), got one without"
-            )
-        return mask
+
+def check_source_mask(mask, batch, sources):
+    """Raise ValueError unless mask is a boolean array (B, S) that lets anything at all be attended."""
+    check_key_mask(mask, batch, sources)
+    if isinstance(mask, np.ndarray) and mask.size and not mask.any():  # on a GPU this would wait
+        raise ValueError(
+            "a source mask is expected to be True where a token may be attended and is not padding, "
+            "got one that hides everything: is it inverted?"
+        )
 
 
 class SoraDecoderCache(NamedTuple):
@@ -109,12 +111,12 @@ class SoraDecoder(Layer):
         else:
             self.projection = TiedLinear(self.embedded.embedding.table)
 
-    def forward(self, ids, memory, memory_mask=None, key=None):
+    def forward(self, ids, memory, memory_mask=None, *, key=None):
         """Map ids (B, T), given memory (B, S, D), to logits (B, T, V); memory_mask (B, S), True = may be attended."""
         if memory_mask is not None:
-            check_key_mask(memory_mask, *memory.shape[:2])
-        x, embedded = self.embedded.forward(ids, child(key, "target"))
-        x, stack = self.stack.forward(x, memory, child(key, "decoder"), memory_mask=memory_mask)
+            check_source_mask(memory_mask, *memory.shape[:2])
+        x, embedded = self.embedded.forward(ids, key=child(key, "target"))
+        x, stack = self.stack.forward(x, memory, key=child(key, "decoder"), memory_mask=memory_mask)
         logits, projection = self.projection.forward(x)
         return logits, SoraDecoderCache(embedded, stack, projection)
 
@@ -138,12 +140,15 @@ class SoraDecoder(Layer):
         if not 1 <= max_len <= self.max_len:
             raise ValueError(f"max_len is expected in 1 .. {self.max_len}, got {max_len}")
         if memory_mask is not None:
-            check_key_mask(memory_mask, *memory.shape[:2])
+            check_source_mask(memory_mask, *memory.shape[:2])
         layers = [LayerState(remember(layer.cross_attention, memory), max_len) for layer in self.stack.layers]
         return DecoderState(layers, memory_mask, max_len)
 
     def step(self, ids, state):
         """Read one token a sequence, ids (B,); return logits (B, V) of the next, and state, extended in place."""
+        check_ids(ids, len(self.embedded.embedding.table.data))
+        if ids.shape != (state.batch,):
+            raise ValueError(f"one token for each of {state.batch} sequences is expected, got ids of shape {ids.shape}")
         if state.length == state.max_len:
             raise ValueError(f"the decoder's state has room for {state.max_len} tokens, and all are used")
         x, _ = self.embedded.forward(ids[:, None], offset=state.length)  # (B, 1, D)
@@ -177,11 +182,12 @@ class SoraModel(Layer):
 
     def __init__(self, config, rng, *, layers=None, dtype=np.float32):
         self.config = config
+        self.replaced = tuple(sorted(layers or ()))  # names of the layers that are not the standard ones
         self.encoder = SoraEncoder(config, rng, layers=layers, dtype=dtype)
         shared = self.encoder.embedded.embedding if config.tie == "all" else None
         self.decoder = SoraDecoder(config, rng, embedding=shared, layers=layers, dtype=dtype)
 
-    def forward(self, source_ids, decoder_ids, key=None, *, source_mask=None):
+    def forward(self, source_ids, decoder_ids, *, key=None, source_mask=None):
         """Map source ids (B, S) and decoder ids (B, T), which begin with bos, to logits (B, T, V).
 
         Parameters
@@ -194,10 +200,9 @@ class SoraModel(Layer):
         """
         if len(source_ids) != len(decoder_ids):
             raise ValueError(f"as many sources as targets are expected, got {len(source_ids)} and {len(decoder_ids)}")
-        if source_mask is None:
-            source_mask = self.encoder.visible(source_ids)
-        memory, encoder = self.encoder.forward(source_ids, key, key_mask=source_mask)
-        logits, decoder = self.decoder.forward(decoder_ids, memory, source_mask, key)
+        source_mask = self.encoder.visible(source_ids) if source_mask is None else source_mask
+        memory, encoder = self.encoder.forward(source_ids, key=key, key_mask=source_mask)
+        logits, decoder = self.decoder.forward(decoder_ids, memory, source_mask, key=key)
         return logits, SoraModelCache(encoder, decoder)
 
     def backward(self, dlogits, cache):
@@ -215,11 +220,11 @@ class SoraModel(Layer):
         )
 
     @classmethod
-    def from_pretrained(cls, name_or_folder):
+    def from_pretrained(cls, name_or_folder, *, layers=None):
         """Load a bundled model by its name, such as ``"sora/sora-base"``, or a folder that `save_pretrained` wrote."""
         from minisora.checkpoint import load
 
-        return load(name_or_folder).model
+        return load(name_or_folder, layers=layers).model
 
     def save_pretrained(self, folder, source_tokenizer, target_tokenizer=None):
         """Write the model and its tokenizers to a new folder."""

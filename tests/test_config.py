@@ -35,6 +35,7 @@ def test_it_is_frozen():
         (dict(norm_eps=0.0), r"norm_eps is expected in \(0, 1\), got 0.0"),
         (dict(activation="swish"), "activation is expected to be one of relu, gelu, gelu_tanh, got 'swish'"),
         (dict(norm=["pre"]), "norm is expected to be one of pre, post"),
+        (dict(bos_id=2), "expected to differ, got 0, 2 and 2"),
         (dict(tie="all"), "one vocabulary for source and target, got sizes 11 and 13"),
         (dict(eos_id=11), r"eos_id is expected in the vocabulary, 0 .. 10, got 11"),
     ],

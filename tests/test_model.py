@@ -173,8 +173,8 @@ class OneHead(Layer):
     def __init__(self, d_model, num_heads, rng, *, dropout, dtype):
         self.inner = MultiHeadAttention(d_model, 1, rng, dropout=dropout, dtype=dtype)
 
-    def forward(self, x, memory=None, key=None, *, key_mask=None, causal=False):
-        return self.inner.forward(x, memory, key, key_mask=key_mask, causal=causal)
+    def forward(self, x, memory=None, *, key=None, key_mask=None, causal=False):
+        return self.inner.forward(x, memory, key=key, key_mask=key_mask, causal=causal)
 
     def backward(self, dout, cache):
         return self.inner.backward(dout, cache)
@@ -191,6 +191,26 @@ def test_a_replaced_attention_computes_learns_and_decodes(rng, ids):
     for t in range(T):
         step, state = model.decoder.step(target[:, t], state)
     np.testing.assert_allclose(step, logits[:, -1], rtol=0, atol=1e-12 * np.abs(logits).max())
+
+
+class Sharper(MultiHeadAttention):
+    """A subclass whose forward is its own, and whose inherited shortcut for decoding is not."""
+
+    def forward(self, x, memory=None, *, key=None, key_mask=None, causal=False):
+        out, cache = super().forward(x, memory, key=key, key_mask=key_mask, causal=causal)
+        return 2 * out, cache
+
+
+def test_a_subclass_with_a_forward_of_its_own_decodes_with_it(rng, ids):
+    config = SoraConfig(source_vocab_size=23, target_vocab_size=23, d_model=8, num_heads=4)
+    model = SoraModel(config, rng, layers={"attention": Sharper}, dtype=np.float64)
+    source, target = ids
+    memory, mask = model.encoder(source), source != 0
+    logits, state = model.decoder(target, memory, mask), model.decoder.start(memory, mask)
+    for t in range(T):
+        step, state = model.decoder.step(target[:, t], state)
+        assert np.abs(step - logits[:, t]).max() <= 1e-12 * np.abs(logits).max()
+    assert model.replaced == ("attention",)
 
 
 def test_an_unknown_replacement_is_refused(rng):
@@ -210,11 +230,12 @@ def test_the_summary_counts_every_parameter_once(tiny_model):
     [
         (np.full((2, 3), 5), np.full((3, 2), 5), "as many sources as targets are expected, got 2 and 3"),
         (np.full((2, 32), 5), np.full((2, 2), 5), "a sequence of 1 to 31 tokens is expected, got 32"),
-        (np.full((2, 0), 5), np.full((2, 2), 5), "hold a token that is not padding"),
+        (np.full((2, 0), 5), np.full((2, 2), 5), "a sequence of 1 to 31 tokens is expected, got 0"),
+        ([[5, 5]], np.full((1, 2), 5), "as an array of integers, got a list"),
         (np.full((2, 3), 5), np.full((2, 0), 5), "a sequence of 1 to 31 tokens is expected, got 0"),
         (np.full((2, 3), 23), np.full((2, 2), 5), "in 0 .. 22, got 23"),
         (np.full(3, 5), np.full(3, 5), "shape"),
-        (np.array([[5, 5], [0, 0]]), np.full((2, 2), 5), "hold a token that is not padding"),
+        (np.array([[0, 0], [0, 0]]), np.full((2, 2), 5), "hides everything"),
     ],
 )
 def test_what_does_not_fit_is_refused(tiny_model, source, target, message):
@@ -222,6 +243,37 @@ def test_what_does_not_fit_is_refused(tiny_model, source, target, message):
         tiny_model().forward(source, target)
 
 
-def test_an_inverted_mask_shape_is_named(tiny_model, ids):
+def test_masks_that_do_not_fit_are_refused(tiny_model, ids):
+    model, hidden = tiny_model(), np.zeros((3, 7), bool)
     with pytest.raises(ValueError, match=r"boolean array \(B, S\) = \(3, 7\), True = may be attended"):
-        tiny_model().forward(*ids, source_mask=np.ones((3, 6), bool))
+        model.forward(*ids, source_mask=np.ones((3, 6), bool))
+    with pytest.raises(ValueError, match="got list"):
+        model.forward(*ids, source_mask=[[True] * 7] * 3)
+    with pytest.raises(ValueError, match="is it inverted"):
+        model.forward(ids[0][2:], ids[1][2:], source_mask=ids[0][2:] == 0)
+    with pytest.raises(ValueError, match="is it inverted"):
+        model.decoder(ids[1], model.encoder(ids[0]), hidden)
+
+
+def test_a_decoder_without_memory_is_refused(tiny_model, ids):
+    """Without memory, cross-attention would attend to the target itself, its future included."""
+    with pytest.raises(ValueError, match="expects memory"):
+        tiny_model().decoder(ids[1], None)
+
+
+def test_a_step_takes_one_token_a_sequence_and_a_mistake_costs_nothing(tiny_model, ids):
+    model = tiny_model()
+    memory = model.encoder(ids[0])
+    state, same = model.decoder.start(memory), model.decoder.start(memory)
+    for wrong in (ids[1][:2, 0], ids[1][:, :1]):
+        with pytest.raises(ValueError, match="one token for each of 3 sequences is expected"):
+            model.decoder.step(wrong, state)
+    np.testing.assert_array_equal(model.decoder.step(ids[1][:, 0], state)[0], model.decoder.step(ids[1][:, 0], same)[0])
+
+
+def test_a_key_is_given_by_name_and_inference_takes_none(tiny_model, ids):
+    model = tiny_model(dropout=0.5)
+    with pytest.raises(TypeError):
+        model.forward(*ids, DropoutKey(1))
+    with pytest.raises(TypeError):
+        model(*ids, key=DropoutKey(1))

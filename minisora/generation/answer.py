@@ -22,6 +22,8 @@ def answer(model, source_tokenizer, target_tokenizer, texts, *, max_len=128, bat
     list of str
         In the order of the texts.
     """
+    if isinstance(texts, str):
+        raise ValueError("a list of texts is expected, got a single one: put it into brackets")
     encoded = [source_tokenizer.encode(text) for text in texts]
     for text, ids in zip(texts, encoded, strict=True):
         if not 0 < len(ids) <= model.config.max_len:

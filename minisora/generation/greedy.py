@@ -1,6 +1,6 @@
 """Greedy decoding: at every step the most probable token."""
 
-import numpy as np
+from minisora.kernels import array_module
 
 
 def greedy(model, source_ids, *, max_len=None, source_mask=None):
@@ -20,19 +20,24 @@ def greedy(model, source_ids, *, max_len=None, source_mask=None):
     list of list of int
         The ids of each sequence, without bos and eos.
     """
-    source_mask = model.encoder.visible(source_ids) if source_mask is None else source_mask
+    xp = array_module(next(model.parameters())[1].data)
+    source_ids = xp.asarray(source_ids)
+    source_mask = model.encoder.visible(source_ids) if source_mask is None else xp.asarray(source_mask)
     memory = model.encoder(source_ids, key_mask=source_mask)
     state = model.decoder.start(memory, source_mask, max_len)
     outputs = [[] for _ in source_ids]
-    running = np.arange(len(source_ids))  # which output each row of the state belongs to
-    ids = np.full(len(source_ids), model.config.bos_id)
-    while len(running) and state.length < state.max_len:
+    running = list(range(len(source_ids)))  # which output each row of the state belongs to
+    ids = xp.full(len(source_ids), model.config.bos_id)
+    while running and state.length < state.max_len:
         logits, state = model.decoder.step(ids, state)
         ids = logits.argmax(axis=-1)  # (B,)
-        rows = np.flatnonzero(ids != model.config.eos_id)
+        tokens = ids.tolist()
+        rows = [row for row, token in enumerate(tokens) if token != model.config.eos_id]
         if len(rows) < len(running):  # sequences that have ended cost nothing more
-            running, ids = running[rows], ids[rows]
-            state.reorder(rows)
-        for output, token in zip(running.tolist(), ids.tolist(), strict=True):
-            outputs[output].append(token)
+            running = [running[row] for row in rows]
+            kept = xp.asarray(rows, dtype=int)
+            ids = ids[kept]
+            state.reorder(kept)
+        for output, row in zip(running, rows, strict=True):
+            outputs[output].append(tokens[row])
     return outputs

@@ -20,7 +20,7 @@ class ActivationCache(NamedTuple):
 class ReLU(Layer):
     """out = max(x, 0). Its derivative at the kink, 0, is taken as 0."""
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         """Map x (...) to the same shape."""
         if x.dtype.kind == "c":
             return x * (x.real > 0), ActivationCache(x)
@@ -49,7 +49,7 @@ class GELU(Layer):
             raise ValueError(f"GELU's approximate is expected to be 'none' or 'tanh', got {approximate!r}")
         self.approximate = approximate
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         """Map x (...) to the same shape."""
         if self.approximate == "tanh":
             return 0.5 * x * (1 + _inner_tanh(x)), ActivationCache(x)

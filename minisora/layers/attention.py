@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minisora.kernels import AttentionCache, attention_steps, get_backend
+from minisora.kernels.random import check_dropout_probability
 from minisora.layers.layer import Layer
 from minisora.layers.linear import Linear, LinearCache
 
@@ -51,6 +52,7 @@ class MultiHeadAttention(Layer):
     def __init__(self, d_model, num_heads, rng, *, dropout=0.0, bias=True, backend="numpy", dtype=np.float32):
         if num_heads < 1 or d_model % num_heads:
             raise ValueError(f"d_model is expected to be a multiple of num_heads, got {d_model} and {num_heads}")
+        check_dropout_probability(dropout)
         self.num_heads = num_heads
         self.dropout = dropout
         self.backend = get_backend(backend)
@@ -59,7 +61,7 @@ class MultiHeadAttention(Layer):
         self.w_v = Linear(d_model, d_model, rng, bias=bias, dtype=dtype)
         self.w_o = Linear(d_model, d_model, rng, bias=bias, dtype=dtype)
 
-    def forward(self, x, memory=None, key=None, *, key_mask=None, causal=False):
+    def forward(self, x, memory=None, *, key=None, key_mask=None, causal=False):
         """Attend from x to memory, or to x itself.
 
         Parameters

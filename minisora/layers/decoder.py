@@ -60,8 +60,10 @@ class DecoderLayer(Layer):
         self.norm_1, self.norm_2, self.norm_3 = build.norm(), build.norm(), build.norm()
         self.dropout_1, self.dropout_2, self.dropout_3 = (Dropout(config.dropout) for _ in range(3))
 
-    def forward(self, x, memory, key=None, *, key_mask=None, memory_mask=None):
+    def forward(self, x, memory, *, key=None, key_mask=None, memory_mask=None):
         """Map x (B, T, D), given memory (B, S, D), to (B, T, D); masks (B, T) and (B, S), True = may be attended."""
+        if memory is None:
+            raise ValueError("a decoder layer expects memory, an array (B, S, D), got None")
         forward = self._forward_pre if self.pre_norm else self._forward_post
         return forward(x, memory, key, key_mask, memory_mask)
 
@@ -74,17 +76,17 @@ class DecoderLayer(Layer):
         attended, self_attention = self.self_attention.forward(
             normed, key=child(key, "self_attention"), key_mask=key_mask, causal=True
         )
-        dropped, dropout_1 = self.dropout_1.forward(attended, child(key, "dropout_1"))
+        dropped, dropout_1 = self.dropout_1.forward(attended, key=child(key, "dropout_1"))
         x1 = x + dropped
         normed, norm_2 = self.norm_2.forward(x1)
         attended, cross = self.cross_attention.forward(
-            normed, memory, child(key, "cross_attention"), key_mask=memory_mask
+            normed, memory, key=child(key, "cross_attention"), key_mask=memory_mask
         )
-        dropped, dropout_2 = self.dropout_2.forward(attended, child(key, "dropout_2"))
+        dropped, dropout_2 = self.dropout_2.forward(attended, key=child(key, "dropout_2"))
         x2 = x1 + dropped
         normed, norm_3 = self.norm_3.forward(x2)
-        fed, feed_forward = self.feed_forward.forward(normed, child(key, "feed_forward"))
-        dropped, dropout_3 = self.dropout_3.forward(fed, child(key, "dropout_3"))
+        fed, feed_forward = self.feed_forward.forward(normed, key=child(key, "feed_forward"))
+        dropped, dropout_3 = self.dropout_3.forward(fed, key=child(key, "dropout_3"))
         return x2 + dropped, DecoderLayerCache(
             norm_1, self_attention, dropout_1, norm_2, cross, dropout_2, norm_3, feed_forward, dropout_3
         )
@@ -104,13 +106,15 @@ class DecoderLayer(Layer):
         attended, self_attention = self.self_attention.forward(
             x, key=child(key, "self_attention"), key_mask=key_mask, causal=True
         )
-        dropped, dropout_1 = self.dropout_1.forward(attended, child(key, "dropout_1"))
+        dropped, dropout_1 = self.dropout_1.forward(attended, key=child(key, "dropout_1"))
         x1, norm_1 = self.norm_1.forward(x + dropped)
-        attended, cross = self.cross_attention.forward(x1, memory, child(key, "cross_attention"), key_mask=memory_mask)
-        dropped, dropout_2 = self.dropout_2.forward(attended, child(key, "dropout_2"))
+        attended, cross = self.cross_attention.forward(
+            x1, memory, key=child(key, "cross_attention"), key_mask=memory_mask
+        )
+        dropped, dropout_2 = self.dropout_2.forward(attended, key=child(key, "dropout_2"))
         x2, norm_2 = self.norm_2.forward(x1 + dropped)
-        fed, feed_forward = self.feed_forward.forward(x2, child(key, "feed_forward"))
-        dropped, dropout_3 = self.dropout_3.forward(fed, child(key, "dropout_3"))
+        fed, feed_forward = self.feed_forward.forward(x2, key=child(key, "feed_forward"))
+        dropped, dropout_3 = self.dropout_3.forward(fed, key=child(key, "dropout_3"))
         out, norm_3 = self.norm_3.forward(x2 + dropped)
         return out, DecoderLayerCache(
             norm_1, self_attention, dropout_1, norm_2, cross, dropout_2, norm_3, feed_forward, dropout_3
@@ -159,11 +163,11 @@ class Decoder(Layer):
         self.layers = [DecoderLayer(config, rng, layers=layers, dtype=dtype) for _ in range(config.num_decoder_layers)]
         self.norm = LayerFactory(config, rng, layers, dtype).norm() if config.norm == "pre" else None
 
-    def forward(self, x, memory, key=None, *, key_mask=None, memory_mask=None):
+    def forward(self, x, memory, *, key=None, key_mask=None, memory_mask=None):
         """Map x (B, T, D), given memory (B, S, D), to (B, T, D)."""
         caches = []
         for i, layer in enumerate(self.layers):
-            x, cache = layer.forward(x, memory, child(key, i), key_mask=key_mask, memory_mask=memory_mask)
+            x, cache = layer.forward(x, memory, key=child(key, i), key_mask=key_mask, memory_mask=memory_mask)
             caches.append(cache)
         x, norm = (x, None) if self.norm is None else self.norm.forward(x)
         return x, DecoderCache(caches, norm)

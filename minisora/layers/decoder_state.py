@@ -6,18 +6,27 @@ from minisora.kernels import array_module
 def remember(attention, x):
     """Return the arrays that an attention layer needs of x (B, S, D), or (B, D) for S = 1, for later queries.
 
-    A layer with ``remember`` says so itself (keys and values); of any other layer the vectors are kept.
+    A layer with ``remember`` and ``attend`` says so itself (keys and values); of any other layer the vectors are kept.
     """
-    if hasattr(attention, "remember"):
+    if has_shortcut(attention):
         return attention.remember(x)
     return (x if x.ndim == 3 else x[:, None],)
 
 
 def attend(attention, x, remembered, key_mask=None):
     """Attend from the newest vectors x (B, D) to what `remember` returned; without ``attend``, as cross-attention."""
-    if hasattr(attention, "attend"):
+    if has_shortcut(attention):
         return attention.attend(x, remembered, key_mask)
     return attention(x[:, None], remembered[0], key_mask=key_mask)[:, 0]
+
+
+def has_shortcut(attention):
+    """Whether ``remember`` and ``attend`` belong to this layer's own ``forward``, defined by the same class.
+
+    A subclass of `MultiHeadAttention` with a forward of its own must not decode with the one that it replaced.
+    """
+    owner = next(kind for kind in type(attention).__mro__ if "forward" in vars(kind))
+    return {"remember", "attend"} <= vars(owner).keys()
 
 
 class LayerState:
@@ -76,6 +85,11 @@ class DecoderState:
         self.memory_mask = memory_mask
         self.max_len = max_len
         self.length = 0
+
+    @property
+    def batch(self):
+        """Number B of sequences."""
+        return len(self.layers[0].memory[0])
 
     def reorder(self, rows):
         """Keep the sequences of these indices (B',), in this order: what a beam search does after every step."""

@@ -28,7 +28,7 @@ class Dropout(Layer):
         check_dropout_probability(p)
         self.p = p
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         """Map x (...) to the same shape; without a key, or with p = 0, x itself."""
         return self._drop(x, key), DropoutCache(key)
 

@@ -32,7 +32,7 @@ class TokenEmbedding(Layer):
         self.table = Parameter(rng.normal(0, d_model**-0.5, (vocab_size, d_model)).astype(dtype), decay=False)
         self.scale = d_model**0.5
 
-    def forward(self, ids, key=None):
+    def forward(self, ids, *, key=None):
         """Map ids (...), integers in [0, V), to vectors (..., D)."""
         check_ids(ids, len(self.table.data))
         return self.table.data[ids] * self.scale, TokenEmbeddingCache(ids)
@@ -56,8 +56,10 @@ def scatter_add(table, ids, rows):
 
 def check_ids(ids, vocab_size):
     """Raise ValueError unless ids is an array of integers in [0, vocab_size)."""
+    if not hasattr(ids, "dtype"):
+        raise ValueError(f"token ids are expected as an array of integers, got a {type(ids).__name__}")
     if ids.dtype.kind not in "iu":
-        raise ValueError(f"token ids are expected as integers, got an array of {ids.dtype}")
+        raise ValueError(f"token ids are expected as an array of integers, got an array of {ids.dtype}")
     if (
         isinstance(ids, np.ndarray) and ids.size and not (ids.min() >= 0 and ids.max() < vocab_size)
     ):  # on a GPU this would wait

@@ -56,7 +56,7 @@ class EncoderLayer(Layer):
         self.dropout_1 = Dropout(config.dropout)
         self.dropout_2 = Dropout(config.dropout)
 
-    def forward(self, x, key=None, *, key_mask=None):
+    def forward(self, x, *, key=None, key_mask=None):
         """Map x (B, S, D) to the same shape; key_mask (B, S), True = may be attended."""
         forward = self._forward_pre if self.pre_norm else self._forward_post
         return forward(x, key, key_mask)
@@ -68,11 +68,11 @@ class EncoderLayer(Layer):
     def _forward_pre(self, x, key, key_mask):
         normed, norm_1 = self.norm_1.forward(x)
         attended, attention = self.self_attention.forward(normed, key=child(key, "self_attention"), key_mask=key_mask)
-        dropped, dropout_1 = self.dropout_1.forward(attended, child(key, "dropout_1"))
+        dropped, dropout_1 = self.dropout_1.forward(attended, key=child(key, "dropout_1"))
         h = x + dropped
         normed, norm_2 = self.norm_2.forward(h)
-        fed, feed_forward = self.feed_forward.forward(normed, child(key, "feed_forward"))
-        dropped, dropout_2 = self.dropout_2.forward(fed, child(key, "dropout_2"))
+        fed, feed_forward = self.feed_forward.forward(normed, key=child(key, "feed_forward"))
+        dropped, dropout_2 = self.dropout_2.forward(fed, key=child(key, "dropout_2"))
         return h + dropped, EncoderLayerCache(norm_1, attention, dropout_1, norm_2, feed_forward, dropout_2)
 
     def _backward_pre(self, dout, cache):
@@ -85,10 +85,10 @@ class EncoderLayer(Layer):
 
     def _forward_post(self, x, key, key_mask):
         attended, attention = self.self_attention.forward(x, key=child(key, "self_attention"), key_mask=key_mask)
-        dropped, dropout_1 = self.dropout_1.forward(attended, child(key, "dropout_1"))
+        dropped, dropout_1 = self.dropout_1.forward(attended, key=child(key, "dropout_1"))
         h, norm_1 = self.norm_1.forward(x + dropped)
-        fed, feed_forward = self.feed_forward.forward(h, child(key, "feed_forward"))
-        dropped, dropout_2 = self.dropout_2.forward(fed, child(key, "dropout_2"))
+        fed, feed_forward = self.feed_forward.forward(h, key=child(key, "feed_forward"))
+        dropped, dropout_2 = self.dropout_2.forward(fed, key=child(key, "dropout_2"))
         out, norm_2 = self.norm_2.forward(h + dropped)
         return out, EncoderLayerCache(norm_1, attention, dropout_1, norm_2, feed_forward, dropout_2)
 
@@ -121,11 +121,11 @@ class Encoder(Layer):
         self.layers = [EncoderLayer(config, rng, layers=layers, dtype=dtype) for _ in range(config.num_encoder_layers)]
         self.norm = LayerFactory(config, rng, layers, dtype).norm() if config.norm == "pre" else None
 
-    def forward(self, x, key=None, *, key_mask=None):
+    def forward(self, x, *, key=None, key_mask=None):
         """Map x (B, S, D) to memory (B, S, D)."""
         caches = []
         for i, layer in enumerate(self.layers):
-            x, cache = layer.forward(x, child(key, i), key_mask=key_mask)
+            x, cache = layer.forward(x, key=child(key, i), key_mask=key_mask)
             caches.append(cache)
         x, norm = (x, None) if self.norm is None else self.norm.forward(x)
         return x, EncoderCache(caches, norm)

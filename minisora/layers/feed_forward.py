@@ -50,11 +50,11 @@ class FeedForward(Layer):
         self.dropout = Dropout(dropout)
         self.w_2 = Linear(d_ff, d_model, rng, dtype=dtype)
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         """Map x (..., D) to the same shape."""
         hidden, w_1 = self.w_1.forward(x)  # (..., d_ff)
         active, activation = self.activation.forward(hidden)
-        kept, dropout = self.dropout.forward(active, child(key, "dropout"))
+        kept, dropout = self.dropout.forward(active, key=child(key, "dropout"))
         out, w_2 = self.w_2.forward(kept)  # (..., D)
         return out, FeedForwardCache(w_1, activation, dropout, w_2)
 

@@ -42,7 +42,7 @@ class Layer:
 
     def __call__(self, *inputs, **masks):
         """Return forward's output without dropout: inference."""
-        return self.forward(*inputs, **masks)[0]
+        return self.forward(*inputs, key=None, **masks)[0]
 
     def parameters(self, prefix=""):
         """Yield ``(name, parameter)`` depth first, in order of assignment; a shared one once, by its first name."""
@@ -54,13 +54,7 @@ class Layer:
 
     def _walk(self, prefix):
         for name, value in vars(self).items():
-            if isinstance(value, Parameter):
-                yield prefix + name, value
-            elif isinstance(value, Layer):
-                yield from value._walk(f"{prefix}{name}.")
-            elif isinstance(value, list):
-                for i, layer in enumerate(value):
-                    yield from layer._walk(f"{prefix}{name}.{i}.")
+            yield from _walk_value(prefix + name, value)
 
     def zero_grad(self):
         """Set every gradient to zero, in place."""
@@ -77,6 +71,17 @@ class Layer:
         for _, parameter in self.parameters():
             parameter.data, parameter.grad = move(parameter.data), move(parameter.grad)
         return self
+
+
+def _walk_value(name, value):
+    """Yield the parameters in an attribute: itself, a layer's, or those in a list, tuple or dict."""
+    if isinstance(value, Parameter):
+        yield name, value
+    elif isinstance(value, Layer):
+        yield from value._walk(f"{name}.")
+    elif isinstance(value, list | tuple | dict):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _walk_value(f"{name}.{key}", part)
 
 
 def _mover(device):

@@ -2,7 +2,8 @@
 
 Forward multiplies x (B, T, d_in) as B products, one a sequence, not as one of B T rows: BLAS sums a row of a product
 in an order that depends on where the row stands, and a sequence's output must not depend on its neighbours, to the last
-bit. Backward, which sums over the batch anyway, uses the one large product.
+bit. Backward, which sums over the batch anyway, uses one large product, and so does a decoding step, x (B, d_in), where
+a batch agrees with its rows to rounding.
 """
 
 from typing import Any, NamedTuple
@@ -37,7 +38,7 @@ class Linear(Layer):
         self.weight = Parameter(rng.uniform(-limit, limit, (d_in, d_out)).astype(dtype))
         self.bias = Parameter(np.zeros(d_out, dtype), decay=False) if bias else None
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         """Map x (..., d_in) to (..., d_out)."""
         check_width("Linear", x, len(self.weight.data))
         out = x @ self.weight.data  # (..., d_out)
@@ -66,7 +67,7 @@ class TiedLinear(Layer):
     def __init__(self, table):
         self.table = table
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         """Map x (..., D) to logits (..., V)."""
         check_width("TiedLinear", x, self.table.data.shape[1])
         return x @ self.table.data.T, LinearCache(x)

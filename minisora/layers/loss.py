@@ -39,13 +39,13 @@ class SoftmaxCrossEntropy(Layer):
         self.pad_id = pad_id
         self.label_smoothing = label_smoothing
 
-    def forward(self, logits, targets, key=None):
+    def forward(self, logits, targets, *, key=None):
         """Return ``(total, count), cache``: nats and number of the tokens that count, from (..., V) and (...)."""
+        check_ids(targets, logits.shape[-1])
         if logits.shape[:-1] != targets.shape:
             raise ValueError(
                 f"logits (..., V) and targets (...) are expected to agree, got {logits.shape} and {targets.shape}"
             )
-        check_ids(targets, logits.shape[-1])
         xp = array_module(logits)
         rows, flat = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)  # (N, V), (N,)
         largest = rows.max(axis=-1, keepdims=True)

@@ -33,7 +33,7 @@ class LayerNorm(Layer):
         self.beta = Parameter(np.zeros(d_model, dtype), decay=False)
         self.eps = eps
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         """Map x (..., D) to an array of the same shape."""
         check_width("LayerNorm", x, len(self.gamma.data))
         xp = array_module(x)

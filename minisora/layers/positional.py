@@ -31,26 +31,27 @@ class SinusoidalPositions(Layer):
     def __init__(self, d_model):
         self.d_model = d_model
 
-    def forward(self, x, key=None, *, offset=0):
+    def forward(self, x, *, key=None, offset=0):
         """Map x (..., T, D) to the same shape; the first vector stands at position ``offset``."""
         check_width("SinusoidalPositions", x, self.d_model)
-        table = sinusoidal_table(offset + x.shape[-2], self.d_model)[offset:].astype(x.real.dtype)  # (T, D)
-        return x + array_module(x).asarray(table), PositionsCache(offset)
+        stop = offset + x.shape[-2]
+        capacity = 1 << max(stop - 1, 0).bit_length()  # a few tables serve every length
+        table = sinusoidal_table(capacity, self.d_model, array_module(x))[offset:stop]  # (T, D)
+        return x + table.astype(x.real.dtype), PositionsCache(offset)
 
     def backward(self, dout, cache):
         """dx = dout: the table is constant."""
         return dout
 
 
-@lru_cache(maxsize=64)
-def sinusoidal_table(length, d_model):
-    """Return P (length, d_model) in float64, read-only."""
-    position = np.arange(length)[:, None]
-    angles = position / 10000.0 ** (np.arange(0, d_model, 2) / d_model)  # (length, ceil(D / 2))
-    table = np.empty((length, d_model))
-    table[:, 0::2] = np.sin(angles)
-    table[:, 1::2] = np.cos(angles[:, : d_model // 2])
-    table.flags.writeable = False
+@lru_cache(maxsize=16)
+def sinusoidal_table(length, d_model, xp=np):
+    """Return P (length, d_model) in float64, an array of the library xp; shared by all callers, not to be written."""
+    position = xp.arange(length)[:, None]
+    angles = position / 10000.0 ** (xp.arange(0, d_model, 2) / d_model)  # (length, ceil(D / 2))
+    table = xp.empty((length, d_model))
+    table[:, 0::2] = xp.sin(angles)
+    table[:, 1::2] = xp.cos(angles[:, : d_model // 2])
     return table
 
 
@@ -74,7 +75,7 @@ class LearnedPositions(Layer):
     def __init__(self, max_len, d_model, rng, *, dtype=np.float32):
         self.table = Parameter(rng.normal(0, 0.02, (max_len, d_model)).astype(dtype), decay=False)
 
-    def forward(self, x, key=None, *, offset=0):
+    def forward(self, x, *, key=None, offset=0):
         """Map x (..., T, D) to the same shape; the first vector stands at position ``offset``."""
         max_len, d_model = self.table.data.shape
         check_width("LearnedPositions", x, d_model)

@@ -71,7 +71,7 @@ def _layer_norm_forward_with(monkeypatch, rstd_of):
     """Replace 1 / sqrt(var + eps) in forward alone."""
     right = LayerNorm.forward
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         _, cache = right(self, x)
         centered = x - x.mean(axis=-1, keepdims=True)
         return self.gamma.data * centered * rstd_of(centered, self.eps) + self.beta.data, cache
@@ -102,7 +102,7 @@ def layer_norm_forward_with_the_unbiased_std(monkeypatch):
 def cross_entropy_divided_twice(monkeypatch):
     right_forward, right_backward = SoftmaxCrossEntropy.forward, SoftmaxCrossEntropy.backward
 
-    def forward(self, logits, targets, key=None):
+    def forward(self, logits, targets, *, key=None):
         (total, count), cache = right_forward(self, logits, targets)
         return (total / count, count), cache
 
@@ -117,7 +117,7 @@ def cross_entropy_divided_twice(monkeypatch):
 def cross_entropy_mean_over_tokens_forward_and_over_sequences_backward(monkeypatch):
     right_forward, right_backward = SoftmaxCrossEntropy.forward, SoftmaxCrossEntropy.backward
 
-    def forward(self, logits, targets, key=None):
+    def forward(self, logits, targets, *, key=None):
         (total, count), cache = right_forward(self, logits, targets)
         return (total / targets.size, count), cache
 
@@ -153,8 +153,8 @@ def dropout_keeps_its_mask_in_the_layer(monkeypatch):
     """And the layer is one object in two places, so that backward uses the later mask."""
     right_forward, right_backward, right_init = Dropout.forward, Dropout.backward, EncoderLayer.__init__
 
-    def forward(self, x, key=None):
-        out, self.latest = right_forward(self, x, key)
+    def forward(self, x, *, key=None):
+        out, self.latest = right_forward(self, x, key=key)
         return out, self.latest
 
     def init(self, *arguments, **options):

@@ -66,7 +66,7 @@ def test_absolute_tolerances_pass_small_gradients_that_are_wrong(rng):
         def __init__(self):
             self.weight = Parameter(np.array([2.0, 3.0, 5.0]))
 
-        def forward(self, x, key=None):
+        def forward(self, x, *, key=None):
             return 1e-9 * x * self.weight.data, x
 
         def backward(self, dout, cache):

@@ -47,10 +47,10 @@ def ids(rng, batch, length):
 class QueriesFromMemory(MultiHeadAttention):
     """Cross-attention with x and memory exchanged: the memory asks, and the target answers, its future too."""
 
-    def forward(self, x, memory=None, key=None, *, key_mask=None, causal=False):
+    def forward(self, x, memory=None, *, key=None, key_mask=None, causal=False):
         if memory is None:
             return super().forward(x, key=key, key_mask=key_mask, causal=causal)
-        return super().forward(memory, x, key)
+        return super().forward(memory, x, key=key)
 
     def backward(self, dout, cache):
         gradients = super().backward(dout, cache)
@@ -60,7 +60,7 @@ class QueriesFromMemory(MultiHeadAttention):
 class KeysFromTarget(MultiHeadAttention):
     """Cross-attention that looks at the target instead of the memory."""
 
-    def forward(self, x, memory=None, key=None, *, key_mask=None, causal=False):
+    def forward(self, x, memory=None, *, key=None, key_mask=None, causal=False):
         if memory is None:
             return super().forward(x, key=key, key_mask=key_mask, causal=causal)
         out, cache = super().forward(x, key=key)
@@ -148,7 +148,7 @@ def test_a_row_that_sees_nothing_gives_zero(rng):
 
 
 def test_minus_infinity_gives_a_row_that_sees_nothing_nan(monkeypatch, rng):
-    def softmax_forward(scores):
+    def softmax_forward(scores, visible=None):
         largest = scores.max(axis=-1, keepdims=True)
         weights = np.exp(scores - largest)
         total = weights.sum(axis=-1, keepdims=True)
@@ -163,12 +163,9 @@ def test_minus_infinity_gives_a_row_that_sees_nothing_nan(monkeypatch, rng):
 
 
 def test_minus_a_billion_gives_a_row_that_sees_nothing_an_average(monkeypatch, rng):
-    right = numpy_attention.hide
-
-    def hide(scores, key_mask, causal):
-        return np.maximum(right(scores, key_mask, causal), -1e9)
-
-    monkeypatch.setattr(numpy_attention, "hide", hide)
+    hide, softmax_forward = numpy_attention.hide, numpy_attention.softmax_forward
+    monkeypatch.setattr(numpy_attention, "hide", lambda scores, visible: np.maximum(hide(scores, visible), -1e9))
+    monkeypatch.setattr(numpy_attention, "softmax_forward", lambda scores, visible: softmax_forward(scores))
     assert np.abs(blind_rows(rng)[0]).min() > 1e-4
     assert run_checks(["attention/padding", "attention/causal"]).passed  # every other row is right
 
@@ -195,7 +192,7 @@ def test_positions_follow_the_paper():
 
 @pytest.mark.parametrize("base", [100000.0, 1000.0])
 def test_another_positional_base_is_seen(monkeypatch, base):
-    def table(length, d_model):
+    def table(length, d_model, xp):
         angles = np.arange(length)[:, None] / base ** (np.arange(0, d_model, 2) / d_model)
         return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(length, d_model)
 
@@ -229,7 +226,7 @@ def test_layer_norm_is_its_formula():
     ],
 )
 def test_another_layer_norm_is_seen(monkeypatch, rstd, constant_is_nan):
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         centered = x - x.mean(axis=-1, keepdims=True)
         scale = rstd((centered**2).mean(axis=-1, keepdims=True), self.eps)
         return self.gamma.data * centered * scale + self.beta.data, None
@@ -261,7 +258,7 @@ def test_a_loss_that_divides_by_itself_is_seen(monkeypatch):
     """Rightly differentiated, but the trainer divides once more, and batches of unequal length get unequal weights."""
     right_forward, right_backward = SoftmaxCrossEntropy.forward, SoftmaxCrossEntropy.backward
 
-    def forward(self, logits, targets, key=None):
+    def forward(self, logits, targets, *, key=None):
         (total, count), cache = right_forward(self, logits, targets)
         return (total / count, count), cache
 
@@ -310,7 +307,7 @@ def test_tied_weights_are_updated_once(monkeypatch, tie):
 
 def step_forgets_the_position(monkeypatch):
     right = Embedded.forward
-    monkeypatch.setattr(Embedded, "forward", lambda self, ids, key=None, *, offset=0: right(self, ids, key))
+    monkeypatch.setattr(Embedded, "forward", lambda self, ids, *, key=None, offset=0: right(self, ids, key=key))
 
 
 def step_forgets_the_memory_mask(monkeypatch):
@@ -401,13 +398,11 @@ def test_a_causal_mask_aligned_at_the_wrong_corner(monkeypatch, rng):
         free, _ = attention_forward(q, k, v)
         return np.array_equal(out[:, :, -1], free[:, :, -1])
 
-    def hide(scores, key_mask, causal):
-        if causal:
-            scores[..., ~np.tri(*scores.shape[-2:], dtype=bool)] = -np.inf
-        return scores
+    def visibility(targets, sources, key_mask, causal, xp):
+        return np.tri(targets, sources, dtype=bool) if causal else None
 
     assert last_query_sees_every_key()
-    monkeypatch.setattr(numpy_attention, "hide", hide)
+    monkeypatch.setattr(numpy_attention, "visibility", visibility)
     assert not last_query_sees_every_key()
     pair = FunctionPair(attention_forward, attention_backward)
     inputs = {name: rng.normal(size=(1, 2, 5, 3)) for name in "qkv"}

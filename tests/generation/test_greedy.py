@@ -60,6 +60,12 @@ def test_answers_come_in_the_order_of_the_texts(spelling):
     assert answer(model, tokenizer, tokenizer, []) == []
 
 
+def test_a_single_text_in_the_place_of_a_list_is_refused(spelling):
+    model, tokenizer = spelling
+    with pytest.raises(ValueError, match="put it into brackets"):
+        answer(model, tokenizer, tokenizer, "天气")
+
+
 @pytest.mark.parametrize(("text", "got"), [("", "got 0"), ("天" * 32, "got 32")])
 def test_an_empty_or_too_long_text_is_refused(spelling, text, got):
     model, tokenizer = spelling

@@ -22,7 +22,7 @@ class Bent(Layer):
         self.weight = Parameter(rng.normal(size=(d_in, d_out)))
         self.bias = Parameter(rng.normal(size=d_out))
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         out = np.tanh(x @ self.weight.data + self.bias.data)
         return out, Cache(x, out)
 
@@ -136,7 +136,7 @@ def test_all_entries_on_kinks_prove_nothing():
         def __init__(self, x):
             self.start = x.copy()
 
-        def forward(self, x, key=None):
+        def forward(self, x, *, key=None):
             return np.abs(x - self.start), None
 
         def backward(self, dout, cache):
@@ -157,7 +157,7 @@ def test_a_gradient_that_must_vanish_is_measured_against_the_largest():
             self.w_k.bias = Parameter(np.array([1.0, 2.0, 3.0]))
             self.noise = noise
 
-        def forward(self, x, key=None):
+        def forward(self, x, *, key=None):
             return x * 2, None
 
         def backward(self, dout, cache):
@@ -172,7 +172,7 @@ def test_a_gradient_that_must_vanish_is_measured_against_the_largest():
 @pytest.mark.parametrize("bad", [None, np.zeros((5, 3)), np.full((3, 5), np.nan)])
 def test_a_gradient_that_cannot_be_compared_fails(bad):
     class Broken(Layer):
-        def forward(self, x, key=None):
+        def forward(self, x, *, key=None):
             return x * x, x
 
         def backward(self, dout, cache):
@@ -210,7 +210,7 @@ def test_the_upstream_gradient_is_random():
 
 def test_an_output_that_is_not_finite_is_refused():
     class Broken(Bent):
-        def forward(self, x, key=None):
+        def forward(self, x, *, key=None):
             return super().forward(x)[0] * np.nan, None
 
     with pytest.raises(ValueError, match="needs a finite output"):
@@ -230,7 +230,7 @@ def test_a_result_prints_every_tensor_with_its_worst_entry():
 
 def test_gradients_that_are_all_zero_prove_nothing():
     class Deaf(Layer):
-        def forward(self, x, key=None):
+        def forward(self, x, *, key=None):
             return np.arange(3.0), None
 
         def backward(self, dout, cache):

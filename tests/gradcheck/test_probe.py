@@ -66,7 +66,7 @@ def test_the_parameters_are_restored_when_forward_raises():
     class Fragile(Linear):
         calls = 0
 
-        def forward(self, x, key=None):
+        def forward(self, x, *, key=None):
             self.calls += 1
             if self.calls == 5:
                 raise RuntimeError("forward failed")
@@ -110,7 +110,7 @@ def test_too_few_gradients_are_an_error_that_names_the_inputs():
 
 def test_a_layer_with_nothing_to_differentiate_is_refused():
     class Constant(Layer):
-        def forward(self, ids, key=None):
+        def forward(self, ids, *, key=None):
             return np.array([1.0, 2.0]), None
 
     with pytest.raises(ValueError, match="Constant has no float64 input and no trainable parameter"):

@@ -25,14 +25,14 @@ class Forgetful(Linear):
         cache.x[...] *= 2
         return dx
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         return super().forward(x.copy())
 
 
 class Greedy(Linear):
     """Writes to its input."""
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         out = super().forward(x)
         x += 1e-9
         return out
@@ -57,7 +57,7 @@ class Fickle(Linear):
 
     rng = np.random.default_rng(0)
 
-    def forward(self, x, key=None):
+    def forward(self, x, *, key=None):
         out, cache = super().forward(x)
         return out * (1 + 1e-3 * self.rng.random()), cache
 
@@ -87,8 +87,8 @@ def test_a_mask_that_is_kept_in_the_layer_is_found():
     """What one Dropout object used twice does: backward takes the mask of the later call."""
 
     class Stateful(Dropout):
-        def forward(self, x, key=None):
-            out, cache = super().forward(x, key)
+        def forward(self, x, *, key=None):
+            out, cache = super().forward(x, key=key)
             self.latest = cache
             return out, cache
 

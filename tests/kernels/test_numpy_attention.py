@@ -151,6 +151,18 @@ def test_backward_leaves_the_cache_alone():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_row_of_visible_minus_infinities_is_not_taken_for_one_that_sees_nothing():
+    q, k, v = random_inputs()
+    q[:], k[1] = 1, -np.inf
+    out, _ = attention_forward(q, k, v, key_mask=np.ones((B, S), bool))
+    assert np.isnan(out[1]).all() and np.isfinite(out[0]).all()
+
+
+def test_a_scale_of_numpys_keeps_float32():
+    assert attention_forward(*random_inputs(dtype=np.float32), scale=np.float64(0.3))[0].dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

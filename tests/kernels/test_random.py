@@ -87,6 +87,11 @@ def test_children_differ_by_name_and_by_type():
     assert key.child("a") == DropoutKey(5).child("a")
 
 
+def test_numpys_integers_are_integers():
+    assert DropoutKey(np.int64(-5)).child(np.int64(3)) == DropoutKey(-5).child(3)
+    assert keep_mask(0.5, DropoutKey(np.int64(-5)), (3, 5)).shape == (3, 5)
+
+
 def test_no_key_has_no_children():
     assert child(None, "a") is None
     assert child(DropoutKey(1), "a") == DropoutKey(1).child("a")

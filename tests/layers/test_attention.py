@@ -78,6 +78,11 @@ def test_heads_must_divide_the_width(rng):
         MultiHeadAttention(10, 3, rng)
 
 
+def test_a_dropout_probability_out_of_range_is_refused(rng):
+    with pytest.raises(ValueError, match="dropout probability"):
+        MultiHeadAttention(12, 3, rng, dropout=1.5)
+
+
 def test_an_unknown_backend_is_refused(rng):
     with pytest.raises(ValueError, match="unknown attention backend"):
         MultiHeadAttention(12, 3, rng, backend="cuda-magic")

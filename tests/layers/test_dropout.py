@@ -10,15 +10,15 @@ from minisora.layers.dropout import Dropout
 def test_survivors_are_scaled_and_backward_uses_the_same_mask(rng):
     layer, key = Dropout(0.25), DropoutKey(3).child("d")
     x, dout = rng.normal(size=(5, 7, 11)), rng.normal(size=(5, 7, 11))
-    out, cache = layer.forward(x, key)
-    layer.forward(x, key.child("a later call"))  # one layer, used twice: each cache has its own key
+    out, cache = layer.forward(x, key=key)
+    layer.forward(x, key=key.child("a later call"))  # one layer, used twice: each cache has its own key
     factor = keep_mask(0.25, key, x.shape) / 0.75
     np.testing.assert_allclose(out, x * factor, rtol=1e-15)
     np.testing.assert_allclose(layer.backward(dout, cache), dout * factor, rtol=1e-15)
 
 
 def test_the_mean_stays():
-    out, _ = Dropout(0.3).forward(np.ones((1009, 101)), DropoutKey(1))
+    out, _ = Dropout(0.3).forward(np.ones((1009, 101)), key=DropoutKey(1))
     assert out.mean() == pytest.approx(1, abs=0.01)
 
 

@@ -43,7 +43,8 @@ def test_the_embedding_has_variance_one(rng):
     [
         (np.array([[0, 3]]), "in 0 .. 2, got 0 .. 3"),
         (np.array([[-1, 2]]), "in 0 .. 2, got -1 .. 2"),
-        (np.array([[0.0, 1.0]]), "as integers, got an array of float64"),
+        ([[0, 1]], "as an array of integers, got a list"),
+        (np.array([[0.0, 1.0]]), "as an array of integers, got an array of float64"),
     ],
 )
 def test_ids_out_of_range_are_refused(rng, ids, message):

@@ -21,6 +21,12 @@ def test_names_depth_first_in_order_of_assignment_and_shared_once(rng):
     assert Pair(rng).num_parameters() == 6 + 3 + 15 + 7
 
 
+def test_layers_and_parameters_in_lists_tuples_and_dicts_are_found(rng):
+    layer = Layer()
+    layer.sizes, layer.parts = [1, 2], (Parameter(np.ones(2)), {"a": Linear(2, 3, rng, bias=False)})
+    assert [name for name, _ in layer.parameters()] == ["parts.0", "parts.1.a.weight"]
+
+
 def test_gradients_begin_at_zero_and_return_there(rng):
     layer = Pair(rng)
     grads = [parameter.grad for _, parameter in layer.parameters()]

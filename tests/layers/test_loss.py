@@ -66,7 +66,7 @@ def test_huge_logits_do_not_overflow_and_types_stay(dtype):
     [
         ((2, 3, 5), np.ones((2, 4), int), "expected to agree, got \\(2, 3, 5\\) and \\(2, 4\\)"),
         ((2, 3, 5), np.full((2, 3), 5), "0 .. 4, got 5 .. 5"),
-        ((2, 3, 5), np.ones((2, 3)), "as integers"),
+        ((2, 3, 5), np.ones((2, 3)), "as an array of integers"),
     ],
 )
 def test_what_does_not_fit_is_refused(shape, targets, message):

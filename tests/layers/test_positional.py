@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minisora.layers.positional import LearnedPositions, SinusoidalPositions
+from minisora.layers.positional import LearnedPositions, SinusoidalPositions, sinusoidal_table
 
 
 @pytest.mark.parametrize("d_model", [6, 7])
@@ -22,6 +22,13 @@ def test_the_formula(d_model):
 def test_the_offset_is_where_the_first_vector_stands(rng, kind):
     layer, x = kind(rng), rng.normal(size=(2, 7, 6))
     np.testing.assert_array_equal(layer(x)[:, 3:5], layer(x[:, 3:5], offset=3))
+
+
+def test_decoding_step_by_step_shares_a_few_tables():
+    sinusoidal_table.cache_clear()
+    for t in range(100):
+        SinusoidalPositions(6)(np.zeros((1, 1, 6)), offset=t)
+    assert sinusoidal_table.cache_info().currsize == 8
 
 
 def test_float32_stays_float32(rng):
