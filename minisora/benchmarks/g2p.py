@@ -30,7 +30,7 @@ PUBLISHED = {  # test error rates in percent, fairseq's Transformer, 4+4 layers,
     "jpn": {"wer": 7.33, "per": 1.86},
 }
 MODEL = {"d_model": 128, "num_heads": 4, "d_ff": 512, "num_encoder_layers": 3, "num_decoder_layers": 3}
-MODEL |= {"dropout": 0.2, "max_len": 64, "tie": "output"}
+MODEL |= {"dropout": 0.3, "max_len": 64, "tie": "output"}
 TRAINING = {"steps": 6000, "batch_tokens": 2048, "chunk_examples": 3600, "learning_rate": 1e-3, "warmup_steps": 400}
 TRAINING |= {"schedule": "cosine", "final_rate": 0.02, "betas": (0.9, 0.98), "label_smoothing": 0.1}
 TRAINING |= {"eval_every": 300, "save_every": 10**6, "select": "exact_match"}
