@@ -8,6 +8,7 @@ is an error, a missing one is not.
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +23,18 @@ if TYPE_CHECKING:
     from minisora.model import SoraModel
     from minisora.text.tokenizer import SoraTokenizer
 
-__all__ = ["CheckpointError", "Pretrained", "host", "load", "model_files", "read_pointer", "resolve", "save"]
+__all__ = [
+    "CheckpointError",
+    "Pretrained",
+    "check_tokenizers",
+    "host",
+    "load",
+    "load_into",
+    "model_files",
+    "read_pointer",
+    "resolve",
+    "save",
+]
 
 MODEL = "model.safetensors"
 CONFIG = "config.json"
@@ -41,12 +53,13 @@ class Pretrained(NamedTuple):
     target_tokenizer: "SoraTokenizer"  # the same object as the source's where they share one
 
 
-class _Description(NamedTuple):
+class Description(NamedTuple):
     """Everything about a model but its numbers."""
 
     config: object
     source_tokenizer: object
     target_tokenizer: object
+    layers: tuple = ()  # sorted names of those that are not the standard ones
 
 
 def save(folder, model, source_tokenizer, target_tokenizer=None, *, dtype=None):
@@ -67,7 +80,8 @@ def save(folder, model, source_tokenizer, target_tokenizer=None, *, dtype=None):
     Raises
     ------
     ValueError
-        When a parameter is not finite, or a tokenizer does not have the size that the config says.
+        When a parameter is not finite, a tokenizer does not have the size and the special ids that the config says, or
+        files of another program would be lost.
     """
     folder = Path(folder)
     files = model_files(model, source_tokenizer, target_tokenizer, dtype=dtype)
@@ -88,17 +102,20 @@ def model_files(model, source_tokenizer, target_tokenizer=None, *, dtype=None):
     """File name to bytes, the model first: what ``save`` writes."""
     if target_tokenizer is None:
         target_tokenizer = source_tokenizer
-    _check_sizes(model.config, source_tokenizer, target_tokenizer, ValueError)
+    check_tokenizers(model.config, source_tokenizer, target_tokenizer, ValueError)
     tensors = {}
     for name, parameter in model.parameters():
-        tensors[name] = host(parameter.data).astype(dtype or parameter.data.dtype, copy=False)
+        with np.errstate(over="ignore"):  # what float16 cannot hold is found below
+            tensors[name] = host(parameter.data).astype(dtype or parameter.data.dtype, copy=False)
         if not np.isfinite(tensors[name]).all():
-            raise ValueError(f"expected finite parameters to save, got a value that is not in {name}")
+            raise ValueError(f"expected finite parameters to save, got a non-finite value in {name}")
     own_target = target_tokenizer != source_tokenizer
     texts = {CONFIG: model.config.to_json(), TOKENIZER: source_tokenizer.to_json()}
     if own_target:
         texts[TARGET_TOKENIZER] = target_tokenizer.to_json()
     parts = {Path(name).stem: json.loads(text) for name, text in texts.items()}
+    if replaced := getattr(model, "replaced", ()):
+        parts["layers"] = list(replaced)
     description = json.dumps({"format": FORMAT, "version": VERSION, **parts}, ensure_ascii=False)
     return {
         MODEL: tensors_to_bytes(tensors, description),
@@ -106,7 +123,7 @@ def model_files(model, source_tokenizer, target_tokenizer=None, *, dtype=None):
     }
 
 
-def load(name_or_folder):
+def load(name_or_folder, *, layers=None):
     """Read a model and its tokenizers.
 
     Parameters
@@ -114,6 +131,9 @@ def load(name_or_folder):
     name_or_folder : str or path
         A bundled model such as ``"sora/sora-base"``, looked up first; else a folder that ``save`` wrote, or the folder
         of a training, of which the best checkpoint is taken, or the latest.
+    layers : dict, optional
+        Own layers in the place of the standard ones, as `SoraModel` takes them; a model that was saved with such needs
+        them.
 
     Returns
     -------
@@ -128,17 +148,54 @@ def load(name_or_folder):
     path = folder / MODEL
     header = read_header(path)
     description = _describe(folder, header)
-    dtype = _working_dtype(header, path)
-    if _least_values(description.config) > sum(math.prod(entry.shape) for entry in header.entries.values()):
+    if missing := sorted(set(description.layers) - set(layers or ())):
+        raise CheckpointError(f"{path} was saved with its own {_named(missing)}; give layers={{...}}")
+    dtype = _working_dtype(header, path, description.layers)
+    if _least_values(description) > sum(math.prod(entry.shape) for entry in header.entries.values()):
         raise CheckpointError(f"{path} holds fewer numbers than its config needs")
     from minisora.model import SoraModel
 
-    model = SoraModel(description.config, np.random.default_rng(0), dtype=dtype)
+    model = SoraModel(description.config, np.random.default_rng(0), layers=layers, dtype=dtype)
     parameters = dict(model.parameters())
     _check_entries(header, parameters, path)
     for name, array in read_tensors(path, header):
         parameters[name].data[...] = array
-    return Pretrained(model, *description[1:])
+    return Pretrained(model, description.source_tokenizer, description.target_tokenizer)
+
+
+def load_into(folder, model, check):
+    """Read the parameters of a model's folder into a model that is there, whatever layers it has.
+
+    Parameters
+    ----------
+    folder : path
+        As ``save`` wrote it.
+    model : SoraModel
+        Stays as it is when anything is wrong.
+    check : function of Description
+        Called before the arrays are read: it raises where the description is not the expected one.
+
+    Raises
+    ------
+    CheckpointError
+        As ``load`` does, and when names, shapes or types of the arrays are not those of ``model``.
+    """
+    path = folder / MODEL
+    header = read_header(path)
+    description = _describe(folder, header)
+    check(description)
+    own = tuple(getattr(model, "replaced", ()))
+    if description.layers != own:
+        saved, given = (f"its own {_named(names)}" if names else "no own layers" for names in (description.layers, own))
+        raise CheckpointError(f"{path} was saved with {saved}, this model has {given}")
+    parameters = dict(model.parameters())
+    _check_entries(header, parameters, path)
+    for name, entry in header.entries.items():
+        if entry.dtype != parameters[name].data.dtype:
+            raise CheckpointError(f"{path} gives {name} as {entry.dtype}, the model has {parameters[name].data.dtype}")
+    for name, array in dict(read_tensors(path, header)).items():
+        data = parameters[name].data
+        data[...] = array_module(data).asarray(array)
 
 
 def resolve(name_or_folder):
@@ -163,6 +220,8 @@ def read_pointer(folder, pointer):
         raise CheckpointError(f"cannot read {path}: {error}") from None
     if not name.startswith("step-") or not name.removeprefix("step-").isdecimal():
         raise CheckpointError(f"{path} must hold the name of a checkpoint such as step-100, it holds {name[:40]!r}")
+    if not (path.parent / name).is_dir():
+        raise CheckpointError(f"{path} names {name}, and there is no such checkpoint")
     return Path(folder) / name
 
 
@@ -177,18 +236,27 @@ def _describe(folder, header):
         known = isinstance(fields, dict) and fields.get("format") == FORMAT and fields.get("version") == VERSION
     except ValueError:
         known = False
-    if not known or fields.keys() - {"format", "version", "config", "tokenizer", "target_tokenizer"}:
+    parts = {"format", "version", "config", "tokenizer", "target_tokenizer", "layers"}
+    if not known or fields.keys() - parts or not _are_names(fields.get("layers", [])):
         raise CheckpointError(f"{path} describes its model in a way that this version does not understand")
     own = {name: json.dumps(fields[key]) if (key := Path(name).stem) in fields else None for name in copies}
     description = _parse_description(own, path)
-    if (
-        _parse_description({**own, **{name: copy for name, copy in copies.items() if copy is not None}}, folder)
-        != description
-    ):
+    beside = {name: text for name, text in copies.items() if text is not None}
+    if _parse_description({**own, **beside}, folder) != description:
         raise CheckpointError(
             f"the JSON files in {folder} and the header of {MODEL} disagree; delete those that are wrong"
         )
-    return description
+    return description._replace(layers=tuple(sorted(fields.get("layers", []))))
+
+
+def _are_names(values):
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _named(layers):
+    """Such as "attention layer", "attention and norm layers"."""
+    *others, last = layers
+    return f"{', '.join(others)} and {last} layers" if others else f"{last} layer"
 
 
 def _parse_description(texts, place):
@@ -207,8 +275,8 @@ def _parse_description(texts, place):
         target = source if texts[TARGET_TOKENIZER] is None else SoraTokenizer.from_json(texts[TARGET_TOKENIZER])
     except ValueError as error:
         raise CheckpointError(f"{place} does not describe a model: {error}") from None
-    _check_sizes(config, source, target, CheckpointError)
-    return _Description(config, source, target)
+    check_tokenizers(config, source, target, CheckpointError)
+    return Description(config, source, target)
 
 
 def _read_copy(path):
@@ -224,28 +292,30 @@ def _read_copy(path):
 
 
 def _refuse_foreign(folder):
-    """A model whose description lies only in the files beside it could not be replaced by one rename."""
+    """Files of another program stay; its model may be of a type that is not read here."""
     if (folder / MODEL).exists():
         try:
-            foreign = read_header(folder / MODEL).description is None
+            foreign = MODEL if read_header(folder / MODEL).description is None else None
         except CheckpointError:
-            foreign = False  # nothing there that could be lost
-        if foreign:
-            raise ValueError(
-                f"expected a folder without a model from elsewhere, {folder / MODEL} was not written by minisora"
-            )
+            foreign = MODEL
+    else:  # where our own copies are, there is a model too: it comes first and goes last
+        foreign = next((name for name in (CONFIG, TOKENIZER, TARGET_TOKENIZER) if (folder / name).exists()), None)
+    if foreign:
+        raise ValueError(f"expected a folder to save in, {folder / foreign} was not written by minisora or is damaged")
 
 
-def _check_sizes(config, source_tokenizer, target_tokenizer, error):
-    pairs = (
-        ("source", config.source_vocab_size, source_tokenizer),
-        ("target", config.target_vocab_size, target_tokenizer),
-    )
-    for side, size, tokenizer in pairs:
+def check_tokenizers(config, source_tokenizer, target_tokenizer, error):
+    """Raise ``error`` unless both tokenizers have the sizes and the special ids that a model's config says."""
+    for side, tokenizer in (("source", source_tokenizer), ("target", target_tokenizer)):
+        size = getattr(config, f"{side}_vocab_size")
         if tokenizer.vocab_size != size:
             raise error(
                 f"expected a {side} tokenizer of {size} tokens, as the config says, got one of {tokenizer.vocab_size}"
             )
+        for name in ("pad_id", "bos_id", "eos_id"):
+            expected, got = getattr(config, name), getattr(tokenizer, name)
+            if got != expected:
+                raise error(f"expected a {side} tokenizer with {name} {expected}, as the config says, got {got}")
 
 
 def _check_entries(header, parameters, path):
@@ -260,21 +330,25 @@ def _check_entries(header, parameters, path):
             raise CheckpointError(f"{path} gives {name} the shape {shape} where its config implies {expected}")
 
 
-def _working_dtype(header, path):
-    dtypes = {entry.dtype for entry in header.entries.values()}
-    if len(dtypes) != 1:
+def _working_dtype(header, path, own_layers):
+    """What to compute in; a layer of one's own may keep a parameter of another type than the rest."""
+    dtypes = Counter(entry.dtype for entry in header.entries.values())
+    if not dtypes or (len(dtypes) > 1 and not own_layers):
         raise CheckpointError(f"{path} must hold arrays of one type, it holds {len(dtypes)}")
-    return np.float64 if dtypes == {np.dtype(np.float64)} else np.float32
+    return np.float64 if dtypes.most_common(1)[0][0] == np.float64 else np.float32
 
 
-def _least_values(config):
+def _least_values(description):
     """A lower bound of the number of parameters: a header must not make us allocate what the file does not hold."""
-    d, inner = config.d_model, config.d_model * config.d_ff
-    layers = config.num_encoder_layers * (4 * d * d + 2 * inner) + config.num_decoder_layers * (8 * d * d + 2 * inner)
-    positions = 2 * config.max_len * d if config.positions == "learned" else 0
-    return (
-        layers + config.target_vocab_size * d + (0 if config.tie == "all" else config.source_vocab_size * d) + positions
-    )
+    config, own = description.config, description.layers
+    d = config.d_model
+    attention = 0 if "attention" in own else 4 * d * d
+    feed_forward = 0 if "feed_forward" in own else 2 * d * config.d_ff
+    encoder = config.num_encoder_layers * (attention + feed_forward)
+    decoder = config.num_decoder_layers * (2 * attention + feed_forward)
+    tables = config.target_vocab_size + (0 if config.tie == "all" else config.source_vocab_size)
+    positions = 2 * config.max_len if config.positions == "learned" else 0
+    return encoder + decoder + (tables + positions) * d
 
 
 def host(array):

@@ -11,6 +11,8 @@ import safetensors.numpy
 from minisora import pretrained
 from minisora.checkpoint import CheckpointError, load, model_files, save
 from minisora.config import SoraConfig
+from minisora.layers.attention import MultiHeadAttention
+from minisora.layers.normalization import LayerNorm
 from minisora.model import SoraModel
 from minisora.tensor_file import read_tensors, tensors_to_bytes
 from minisora.text.tokenizer import SoraTokenizer
@@ -124,6 +126,9 @@ def test_a_training_s_folder_gives_its_best(tmp_path):
         (tmp_path / "best").write_text(text)
         with pytest.raises(CheckpointError, match="must hold the name of a checkpoint"):
             load(tmp_path)
+    (tmp_path / "best").write_text("step-5")
+    with pytest.raises(CheckpointError, match=r"best names step-5, and there is no such checkpoint"):
+        load(tmp_path)
 
 
 def test_bundled_names_come_first(tmp_path, monkeypatch):
@@ -151,9 +156,58 @@ def test_what_cannot_be_loaded_is_not_saved(tmp_path):
         save(tmp_path / "model", model, TARGET)
     name, parameter = list(model.parameters())[3]
     parameter.data.flat[1] = np.nan
-    with pytest.raises(ValueError, match=f"not in {name}"):
+    with pytest.raises(ValueError, match=f"got a non-finite value in {name}"):
         save(tmp_path / "model", model, SOURCE)
     assert os.listdir(tmp_path) == []
+
+
+def test_half_precision_that_overflows_is_not_saved(tmp_path):
+    model = make_model()
+    name, parameter = list(model.parameters())[3]
+    parameter.data.flat[1] = 1e6
+    with pytest.raises(ValueError, match=f"got a non-finite value in {name}"):
+        save(tmp_path / "model", model, SOURCE, dtype=np.float16)
+
+
+def test_a_tokenizer_with_other_special_ids_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="source tokenizer with pad_id 7, as the config says, got 0"):
+        save(tmp_path / "model", make_model(pad_id=7), SOURCE)
+    rewrite(tmp_path / "model", change_description=lambda d: d["config"].update(bos_id=4))
+    with pytest.raises(CheckpointError, match="source tokenizer with bos_id 4, as the config says, got 1"):
+        load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "target_tokenizer.json"])
+def test_files_of_other_programs_are_not_replaced(tmp_path, name):
+    (tmp_path / name).write_text("the user's own")
+    with pytest.raises(ValueError, match=f"{name} was not written by minisora"):
+        save(tmp_path, make_model(), SOURCE)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "the user's own")]
+
+
+def test_a_model_that_cannot_be_read_is_not_replaced(tmp_path):
+    """It may be another program's, of a type that is not read here."""
+    safetensors.numpy.save_file({"a": np.zeros(3, np.int8)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text("the user's own")
+    with pytest.raises(ValueError, match="not written by minisora"):
+        save(tmp_path, make_model(), SOURCE)
+    assert (tmp_path / "config.json").read_text() == "the user's own"
+
+
+def test_own_layers_are_named_where_they_are_missing(tmp_path):
+    config = make_model().config
+    own = {"norm": LayerNorm, "attention": MultiHeadAttention}
+    model = SoraModel(config, np.random.default_rng(3), layers=own)
+    save(tmp_path / "model", model, SOURCE)
+    with pytest.raises(CheckpointError, match=r"own attention and norm layers; give layers=\{\.\.\.\}"):
+        load(tmp_path / "model")
+    with pytest.raises(CheckpointError, match="own attention layer; give layers="):
+        load(tmp_path / "model", layers={"norm": LayerNorm})
+    back = load(tmp_path / "model", layers=own).model
+    assert_same(model, back)
+    assert back.replaced == ("attention", "norm")
+    save(tmp_path / "standard", make_model(), SOURCE)
+    assert load(tmp_path / "standard", layers=own).model.replaced == ("attention", "norm")  # the same arrays: it may
 
 
 def rewrite(folder, change_tensors=None, change_description=None):
@@ -201,6 +255,9 @@ def test_other_arrays_than_the_config_implies(tmp_path, change, message):
         (lambda d: d.update(format="other"), "does not understand"),
         (lambda d: d.update(version=2), "does not understand"),
         (lambda d: d.update(more=2), "does not understand"),
+        (lambda d: d.update(layers="norm"), "does not understand"),
+        (lambda d: d.update(layers=[3]), "does not understand"),
+        (lambda d: d.update(layers=["norm"]), "own norm layer; give layers="),
         (lambda d: d.pop("config"), r"has no config\.json"),
         (lambda d: d["config"].update(d_model=-6), "does not describe a model"),
         (lambda d: d["config"].update(colour=3), "does not describe a model"),

@@ -102,6 +102,15 @@ def test_chat_puts_facts_and_turns_before_the_question(folder, monkeypatch):
     assert sources[2:] == ["城市=北京|一", "城市=北京|一|二", "城市=北京|二|三"]
 
 
+def test_the_oldest_turns_go_where_they_do_not_fit(folder, monkeypatch):
+    """The model reads 211 tokens: two questions of 100 and the bar between them, not a third one."""
+    sources = []
+    monkeypatch.setattr("minisora.generation.answer", lambda *args, **_: sources.extend(args[3]) or ["好"])
+    first, second, third, brief = "今" * 100, "天" * 100, "气" * 110, "怎么样？"
+    good("chat", "--turns", "9", "--model", folder, text="\n".join([first, second, third, brief]))
+    assert sources == [first, f"{first}|{second}", f"{second}|{third}", f"{third}|{brief}"]
+
+
 def test_a_question_that_cannot_be_read_does_not_end_the_conversation(folder):
     result = run("chat", "--model", folder, text="今" * 212 + "\n今天\n")
     assert result.exit_code == 0
@@ -136,6 +145,7 @@ def test_train_resume_evaluate_and_chat(pairs, tmp_path):
     assert "finished at step 6" in good("train", *files, out, "--resume", "--quiet")
     whole = json.loads(good("train", *files, tmp_path / "whole", *TINY, *BRIEF, "--json"))
     assert (whole["step"], whole["reason"]) == (6, "finished")
+    assert "other dev pairs" in mistake("train", "--data", pairs, "--out", out, "--resume", "--quiet")
     name = "step-6/model.safetensors"
     assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     good("chat", "abc", "--model", out)
@@ -156,9 +166,33 @@ def test_evaluate_the_corpus_and_a_file(folder, pairs):
 
 def test_evaluate_mistakes(folder, pairs, tmp_path):
     assert "exclude" in mistake("evaluate", folder, "--data", pairs, "--split", "iid")
-    assert "'middle'" in mistake("evaluate", folder, "--split", "middle")
+    assert "expected a split out of train, dev, iid" in mistake("evaluate", folder, "--split", "middle")
     assert "nowhere" in mistake("evaluate", tmp_path / "nowhere")
     assert "nowhere.tsv" in mistake("evaluate", folder, "--data", tmp_path / "nowhere.tsv")
+
+
+def test_a_short_training_has_a_loss_and_none_has_no_loss(pairs, tmp_path):
+    """It stops before the first line of the log."""
+    files = ["--data", pairs, "--out", tmp_path / "run"]
+    assert "nan" not in good("train", *files, *TINY, *BRIEF, "--stop-after", "2")
+    assert good("train", *files, "--resume", "--quiet", "--stop-after", "2").startswith("stop_after at step 2\n")
+    more = json.loads(good("train", *files, "--resume", "--quiet", "--stop-after", "2", "--json"))
+    assert "loss" not in more
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "{", '{"config": 3}'])
+def test_a_training_whose_state_is_damaged(pairs, tmp_path, content):
+    files = ["--data", pairs, "--out", tmp_path]
+    good("train", *files, *TINY, *BRIEF, "--stop-after", "1")
+    (tmp_path / "step-1" / "trainer.json").write_text(content)
+    assert "trainer.json is not the state" in mistake("train", *files, "--resume", "--quiet")
+
+
+def test_a_training_whose_checkpoint_is_gone(pairs, tmp_path):
+    files = ["--data", pairs, "--out", tmp_path]
+    good("train", *files, *TINY, *BRIEF, "--stop-after", "1")
+    (tmp_path / "latest").write_text("step-9\n")
+    assert "latest names step-9, and there is no such" in mistake("train", *files, "--resume", "--quiet")
 
 
 def test_options_of_a_training_reach_it(pairs, tmp_path):
@@ -238,7 +272,9 @@ def test_corpus_knows_the_fixed_sets():
 
 
 def test_corpus_mistakes(tmp_path):
-    assert "'middle'" in mistake("corpus", "--split", "middle")
+    for fixed in ([], ["--fixed"]):
+        assert "out of train, dev, iid" in mistake("corpus", *fixed, "--split", "middle")
+        assert "got 'middle'" in mistake("corpus", *fixed, "--split", "middle")
     assert ".tsv or .jsonl" in mistake("corpus", "--out", tmp_path / "examples.txt")
 
 

@@ -44,19 +44,31 @@ def parse_facts(text):
 
 
 def ask(pretrained, facts, questions):
-    """The model's answer to the last of the questions, given those before it and the facts, if there are any.
+    """The model's answer to the last of the questions, given those before it and the facts, if there are any."""
+    from minisora.generation import answer
+
+    source = source_of(facts, questions)
+    return answer(pretrained.model, pretrained.source_tokenizer, pretrained.target_tokenizer, [source])[0]
+
+
+def source_of(facts, questions):
+    """What the model reads.
 
     Without facts the questions go to the model as they were typed: the first may bring its own facts along.
     """
-    from minisora.generation import answer
-
     if facts is None:
-        source = "|".join(questions)
-    else:
-        from minisora.corpus.source import build_source
+        return "|".join(questions)
+    from minisora.corpus.source import build_source
 
-        source = build_source(facts, *questions)
-    return answer(pretrained.model, pretrained.source_tokenizer, pretrained.target_tokenizer, [source])[0]
+    return build_source(facts, *questions)
+
+
+def without_oldest(pretrained, facts, questions):
+    """The last questions, as many as the model can read together; at least one."""
+    longest = pretrained.model.config.max_len
+    while len(questions) > 1 and len(pretrained.source_tokenizer.encode(source_of(facts, questions))) > longest:
+        questions = questions[1:]
+    return questions
 
 
 def read_question():
@@ -75,6 +87,7 @@ def converse(pretrained, facts, turns):
     while (question := read_question()).strip():
         questions = [*questions, question][-turns:]
         try:
+            questions = without_oldest(pretrained, facts, questions)
             click.echo(ask(pretrained, facts, questions))
         except ValueError as error:
             click.echo(f"minisora: {error}", err=True)

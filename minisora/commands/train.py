@@ -1,8 +1,6 @@
 """``minisora train``: from pairs of texts to a model in a folder."""
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import click
 from click.core import ParameterSource
@@ -58,10 +56,13 @@ def report(result, trainer, as_json):
     parameters = trainer.model.num_parameters()
     if as_json:
         summary = {name: getattr(result, name) for name in ("step", "reason", "loss", "best_step")}
+        if result.loss is None:
+            del summary["loss"]
         print_json(summary | {"parameters": parameters, "folder": str(trainer.folder)})
         return
     best = "" if result.best_step is None else f", best on dev at step {result.best_step}"
-    click.echo(f"{result.reason} at step {result.step}: loss {result.loss:.4f}{best}")
+    loss = "" if result.loss is None else f": loss {result.loss:.4f}"
+    click.echo(f"{result.reason} at step {result.step}{loss}{best}")
     click.echo(f"{parameters:,} parameters in {trainer.folder}")
 
 
@@ -103,7 +104,7 @@ def continued(out, options, given):
     """A trainer for the training in a folder; the Trainer refuses options that would make it another one."""
     from minisora.checkpoint import CheckpointError, load, read_pointer
     from minisora.training import Trainer
-    from minisora.training.resume import TRAINER, has_checkpoint
+    from minisora.training.resume import has_checkpoint, read_state
 
     refuse_model_options(given, "--resume")
     if "start_from" in given:
@@ -111,10 +112,9 @@ def continued(out, options, given):
     if not has_checkpoint(out):
         raise CheckpointError(f"expected a training to resume in {out}, found none")
     folder = read_pointer(out, "latest")
+    config = read_state(folder).config
     model, source, target = load(folder)
-    saved = json.loads((Path(folder) / TRAINER).read_text(encoding="utf-8"))["config"]
-    changed = pick({name: options[name] for name in given}, TRAINING_HELP)
-    config = replace(TrainingConfig.from_json(json.dumps(saved)), **changed)
+    config = replace(config, **pick({name: options[name] for name in given}, TRAINING_HELP))
     data, dev = read_data(options)
     return Trainer(model, data, source, target, config, dev=dev, folder=out)
 

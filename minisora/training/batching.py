@@ -130,9 +130,7 @@ def pad_pairs(encoded, source_tokenizer, target_tokenizer):
 
 
 def _rectangle(rows, pad_id):
-    out = np.full(
-        (len(rows), max(1, max(map(len, rows)))), pad_id, np.int64
-    )  # one column at least: an empty source is a row of padding
+    out = np.full((len(rows), max(map(len, rows))), pad_id, np.int64)
     for i, row in enumerate(rows):
         out[i, : len(row)] = row
     return out

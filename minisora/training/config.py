@@ -109,8 +109,9 @@ class TrainingConfig:
         return SCHEDULES[self.schedule](step, **shape, decay_from=self.decay_from, floor=self.final_rate)
 
     def identity(self):
-        """The fields that a continued training must share with its beginning."""
-        return {name: value for name, value in json.loads(self.to_json()).items() if name not in _NOT_IDENTITY}
+        """The fields that a continued training must share with its beginning; steps where the schedule needs them."""
+        free = _NOT_IDENTITY | ({"steps"} if self.schedule in ("inverse_sqrt", "constant") else set())
+        return {name: value for name, value in json.loads(self.to_json()).items() if name not in free}
 
     def to_json(self):
         """As a JSON object."""

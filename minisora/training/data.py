@@ -62,17 +62,22 @@ class PairList:
 
     def describe(self):
         """What a checkpoint keeps, to tell these data from others."""
-        digest = hashlib.blake2b(digest_size=16)
-        for source, target in self.pairs:
-            for text in (source, target):
-                data = text.encode("utf-8", "surrogatepass")
-                digest.update(len(data).to_bytes(8, "little") + data)
-        return {"kind": "list", "pairs": len(self.pairs), "seed": self.seed, "digest": digest.hexdigest()}
+        return {"kind": "list", "seed": self.seed, **describe_pairs(self.pairs)}
 
     def _order(self, epoch):
         if self._epoch is None or self._epoch[0] != epoch:
             self._epoch = (epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.pairs)))
         return self._epoch[1]
+
+
+def describe_pairs(pairs):
+    """Number and digest of a list of pairs, to tell it from others."""
+    digest = hashlib.blake2b(digest_size=16)
+    for pair in pairs:
+        for text in pair:
+            data = text.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "little") + data)
+    return {"pairs": len(pairs), "digest": digest.hexdigest()}
 
 
 def as_data(data, seed):

@@ -28,11 +28,11 @@ def corpus_sets(splits=None, count=1000, seed=0):
     """
     from minisora.corpus import SPLITS, faq_set, test_set, train_sample
 
-    names = ("train", *(split for split in SPLITS if split != "train"), "faq")
+    names = (*SPLITS, "faq")
     splits = [name for name in names if name != "dev"] if splits is None else list(splits)
     for name in splits:
         if name not in names:
-            raise ValueError(f"expected splits out of {', '.join(names)}, got {name!r}")
+            raise ValueError(f"expected a split out of {', '.join(names)}, got {name!r}")
     makers = {"train": lambda: train_sample(count, seed), "faq": faq_set}
     return {name: makers[name]() if name in makers else test_set(name, count) for name in splits}
 

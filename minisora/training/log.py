@@ -3,6 +3,7 @@
 import json
 
 from minisora.files import replace_file
+from minisora.tensor_file import CheckpointError
 
 LOG = "log.jsonl"
 
@@ -37,8 +38,19 @@ def read_log(path):
     """The records of a log. A last line that a crash cut short is left out."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    lines = path.read_bytes().split(b"\n")
+    return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines[:-1], 1) if line]
+
+
+def _parse(line, place):
+    """One line as a record, or CheckpointError."""
+    try:
+        record = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict) or type(record.get("step")) is not int:
+        raise CheckpointError(f"{place} is not a record of a training: {line[:40].decode('utf-8', 'replace')!r}")
+    return record
 
 
 def _line(record):

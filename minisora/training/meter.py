@@ -17,7 +17,7 @@ class Meter:
 
     def __init__(self, config, progress, visible):
         self.config = config
-        self.loss = float("nan")  # nats per token, mean over the last interval
+        self.loss = None  # nats per token, mean over the last interval, or of the steps there were
         self._bar = None
         if visible:
             from tqdm import tqdm
@@ -55,7 +55,9 @@ class Meter:
         self._restart()
 
     def close(self):
-        """Leave the bar as it is."""
+        """Leave the bar as it is; where no interval was completed, the loss is that of the steps there were."""
+        if self.loss is None and self._tokens:
+            self.loss = self._nats / self._tokens
         if self._bar is not None:
             self._bar.close()
 

@@ -81,7 +81,7 @@ class Optimizer:
         self.steps = steps
 
     def _begin(self):
-        """Compute what is the same for every block of this step."""
+        """Compute what is the same for every parameter in this step."""
 
     def _update(self, data, grad, *state_scratch_decay):
         raise NotImplementedError

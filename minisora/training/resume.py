@@ -8,13 +8,14 @@ folders.
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from minisora.checkpoint import CheckpointError, host, load, model_files, read_pointer
+from minisora.checkpoint import CheckpointError, host, load_into, model_files, read_pointer
 from minisora.files import new_folder, remove_folder, remove_leftovers, replace_file, write_file
-from minisora.kernels import array_module
 from minisora.tensor_file import read_tensors, strict_json, tensors_to_bytes
 from minisora.training.batching import Position
 from minisora.training.config import TrainingConfig
+from minisora.training.data import describe_pairs
 
 OPTIMIZER = "optimizer.safetensors"
 TRAINER = "trainer.json"
@@ -32,6 +33,16 @@ class Progress:
     best_score: list | None = None  # compared as lists are: higher is better
 
 
+class State(NamedTuple):
+    """What ``trainer.json`` holds."""
+
+    progress: Progress
+    config: TrainingConfig
+    data: dict  # what the data say of themselves
+    dev: dict | None  # and the dev pairs
+    has_dev: bool  # False in a file of an older version, which says nothing of dev
+
+
 def save_checkpoint(folder, trainer, progress):
     """Write ``folder/step-N`` whole, then let ``latest`` name it."""
     files = model_files(trainer.model, trainer.source_tokenizer, trainer.target_tokenizer)
@@ -40,6 +51,7 @@ def save_checkpoint(folder, trainer, progress):
         "progress": asdict(progress),
         "config": json.loads(trainer.config.to_json()),
         "data": trainer.data.describe(),
+        "dev": _describe_dev(trainer),
     }
     files[TRAINER] = (json.dumps(state, indent=2) + "\n").encode()
     name = f"step-{progress.step}"
@@ -54,14 +66,27 @@ def point(folder, pointer, name):
     replace_file(Path(folder) / pointer, f"{name}\n".encode())
 
 
-def prune(folder, keep):
-    """Delete all checkpoints but the ``keep`` last ones and those that ``latest`` and ``best`` name."""
+def restore_best(folder, step):
+    """Let ``best`` name the checkpoint of ``step``, where it is; None: nothing has been judged, and ``best`` goes.
+
+    A crash may have come between ``latest`` and ``best``, and at the end of the time ``best`` may name a checkpoint
+    that the whole training would not have judged.
+    """
+    if step is None:
+        (Path(folder) / "best").unlink(missing_ok=True)
+    elif (Path(folder) / f"step-{step}").is_dir():
+        point(folder, "best", f"step-{step}")
+
+
+def prune(folder, keep, best_step=None):
+    """Delete all checkpoints but the ``keep`` last ones and those of ``best_step``, ``latest`` and ``best``."""
     folder = Path(folder)
     steps = [path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal()]
     steps.sort(key=lambda path: int(path.name.removeprefix("step-")))
-    named = {read_pointer(folder, pointer) for pointer in ("latest", "best") if (folder / pointer).exists()}
+    pointers = [folder / name for name in ("latest", "best") if (folder / name).exists()]
+    named = {f"step-{best_step}", *(pointer.read_text(encoding="utf-8").strip() for pointer in pointers)}
     for path in steps[: max(0, len(steps) - keep)]:
-        if path not in named:
+        if path.name not in named:
             remove_folder(path)
 
 
@@ -76,53 +101,86 @@ def resume_checkpoint(folder, trainer):
     Raises
     ------
     CheckpointError
-        When there is none, it is damaged, or it belongs to another training: another model, configuration, tokenizer or
-        data.
+        When there is none, it is damaged, or it belongs to another training: another model, configuration, tokenizer,
+        other data or dev pairs.
     """
     if not has_checkpoint(folder):
         raise CheckpointError(f"expected a training to resume in {folder}, found none")
     remove_leftovers(folder)
     path = read_pointer(folder, "latest")
-    pretrained = load(path)
-    progress, config, data = _read_state(path / TRAINER)
-    _check_same(path, trainer, pretrained, config, data)
+    state = read_state(path)
+    _check_training(path, trainer, state)
+    load_into(path, trainer.model, lambda description: _check_model(path, trainer, description))
     try:
-        trainer.optimizer.load_state(dict(read_tensors(path / OPTIMIZER)), progress.step)
+        trainer.optimizer.load_state(dict(read_tensors(path / OPTIMIZER)), state.progress.step)
     except ValueError as error:
         raise CheckpointError(f"{path / OPTIMIZER} cannot be used: {error}") from None
-    saved = dict(pretrained.model.parameters())
-    for name, parameter in trainer.model.parameters():
-        parameter.data[...] = array_module(parameter.data).asarray(saved[name].data)
-    if progress.best_step is not None:
-        point(folder, "best", f"step-{progress.best_step}")  # a crash may have come between `latest` and `best`
-    return progress
+    return state.progress
 
 
-def _read_state(path):
-    """Progress, TrainingConfig and description of the data, from trainer.json."""
+def read_state(folder):
+    """The State in a checkpoint's folder; CheckpointError where its ``trainer.json`` is none."""
+    path = Path(folder) / TRAINER
     try:
-        state = strict_json(path.read_text(encoding="utf-8"))
-        progress = Progress(**state["progress"])
-        progress.position = Position(*progress.position)
-        return progress, TrainingConfig.from_json(json.dumps(state["config"])), state["data"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        fields = strict_json(path.read_text(encoding="utf-8"))
+        if not isinstance(fields, dict) or not {"progress", "config", "data"} <= fields.keys():
+            raise ValueError("expected a JSON object with progress, config and data")
+        config = TrainingConfig.from_json(json.dumps(fields["config"]))
+        return State(_progress(fields["progress"]), config, fields["data"], fields.get("dev"), "dev" in fields)
+    except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path} is not the state of a training: {error}") from None
 
 
-def _check_same(path, trainer, pretrained, config, data):
+def _progress(fields):
+    """A Progress from JSON, or ValueError."""
+    if not isinstance(fields, dict) or fields.keys() != asdict(Progress()).keys():
+        raise ValueError(f"expected a progress with {', '.join(asdict(Progress()))}")
+    position, score = fields["position"], fields["best_score"]
+    good = {
+        "step": _is_count(fields["step"]),
+        "position": isinstance(position, list) and len(position) == 2 and all(map(_is_count, position)),
+        "tokens": _is_count(fields["tokens"]),
+        "minutes": _is_number(fields["minutes"]),
+        "best_step": fields["best_step"] is None or _is_count(fields["best_step"]),
+        "best_score": score is None or (isinstance(score, list) and len(score) == 2 and all(map(_is_number, score))),
+    }
+    if odd := [name for name in good if not good[name]]:
+        raise ValueError(f"its {odd[0]} is {str(fields[odd[0]])[:40]!r}")
+    return Progress(**{**fields, "position": Position(*position)})
+
+
+def _is_count(value):
+    return type(value) is int and value >= 0
+
+
+def _is_number(value):
+    return type(value) in (int, float)
+
+
+def _describe_dev(trainer):
+    return None if trainer.dev is None else describe_pairs(trainer.dev)
+
+
+def _check_training(path, trainer, state):
     """The continuation must be that of the same training."""
-    old, new = config.identity(), trainer.config.identity()
-    for name in old:
+    old, new = state.config.identity(), trainer.config.identity()
+    for name in (name for name in old if name in new):
         if old[name] != new[name]:
             raise CheckpointError(f"{path} was trained with {name} = {old[name]!r}, it cannot go on with {new[name]!r}")
-    if data != trainer.data.describe():
-        raise CheckpointError(f"{path} was trained on other data: {data}, not {trainer.data.describe()}")
-    if pretrained.model.config != trainer.model.config:
-        raise CheckpointError(
-            f"{path} holds a model of another configuration: {pretrained.model.config}, not {trainer.model.config}"
-        )
-    if (pretrained.source_tokenizer, pretrained.target_tokenizer) != (
-        trainer.source_tokenizer,
-        trainer.target_tokenizer,
-    ):
+    if state.progress.step > trainer.config.steps:
+        raise CheckpointError(f"{path} cannot go on to {trainer.config.steps} steps, it has {state.progress.step}")
+    if state.data != trainer.data.describe():
+        raise CheckpointError(f"{path} was trained on other data: {state.data}, not {trainer.data.describe()}")
+    if state.has_dev and state.dev != _describe_dev(trainer):
+        raise CheckpointError(f"{path} was trained with other dev pairs: give those that it began with")
+
+
+def _check_model(path, trainer, description):
+    """The checkpoint's model and tokenizers must be the trainer's."""
+    old, new = asdict(description.config), asdict(trainer.model.config)
+    for name, value in old.items():
+        if value != new[name]:
+            raise CheckpointError(f"{path} holds a model with {name} = {value!r}, not {new[name]!r}")
+    own = (trainer.source_tokenizer, trainer.target_tokenizer)
+    if (description.source_tokenizer, description.target_tokenizer) != own:
         raise CheckpointError(f"{path} was trained with other tokenizers")

@@ -1,23 +1,35 @@
 """The Trainer: from a model and pairs of texts to a trained model, resumable at every checkpoint."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from minisora.checkpoint import check_tokenizers
 from minisora.files import remove_leftovers
 from minisora.kernels import DropoutKey, array_module
 from minisora.layers.loss import SoftmaxCrossEntropy
 from minisora.training.allocator import keep_freed_memory
-from minisora.training.batching import Batches
+from minisora.training.batching import Batches, encode_pairs
 from minisora.training.clipping import clip_gradients
 from minisora.training.config import TrainingConfig
-from minisora.training.data import as_data, as_pair
+from minisora.training.data import PairList, as_data, as_pair
 from minisora.training.log import TrainingLog
 from minisora.training.meter import Meter
 from minisora.training.optimizers import make_optimizer
 from minisora.training.replicas import Replicas
-from minisora.training.resume import Progress, has_checkpoint, point, prune, resume_checkpoint, save_checkpoint
+from minisora.training.resume import (
+    Progress,
+    has_checkpoint,
+    point,
+    prune,
+    restore_best,
+    resume_checkpoint,
+    save_checkpoint,
+)
 from minisora.training.scoring import score_pairs
 from minisora.training.stopping import Stopping
+
+ADVICE = "a smaller learning rate or a longer warm-up may help"
 
 
 class TrainingResult(NamedTuple):
@@ -25,7 +37,7 @@ class TrainingResult(NamedTuple):
 
     step: int
     reason: str  # "finished", "stop_after", "max_minutes" or "interrupted"
-    loss: float  # nats per target token, smoothed over the last steps
+    loss: float | None  # nats per target token, mean over the last steps; None when no step was made
     best_step: int | None  # of the checkpoint that `best` names
     records: list  # the log: one dict a line
 
@@ -51,7 +63,8 @@ class Trainer:
     Raises
     ------
     ValueError
-        When a tokenizer does not have the size that the model's config says.
+        When a tokenizer does not have the size and the special ids that the model's config says, when a text of dev or
+        of a list of pairs is empty or longer than the model reads, or when dev is an empty list.
     """
 
     def __init__(self, model, data, source_tokenizer, target_tokenizer=None, config=None, *, dev=None, folder=None):
@@ -60,8 +73,9 @@ class Trainer:
         self.data = as_data(data, self.config.seed)
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = source_tokenizer if target_tokenizer is None else target_tokenizer
-        self._check_vocabularies()
+        check_tokenizers(model.config, self.source_tokenizer, self.target_tokenizer, ValueError)
         self.dev = None if dev is None else [as_pair(one) for one in dev]
+        self._check_pairs()
         self.folder = None if folder is None else Path(folder)
         self.optimizer = make_optimizer(self.config, model.parameters())
         self.loss = SoftmaxCrossEntropy(model.config.pad_id, self.config.label_smoothing)
@@ -87,7 +101,8 @@ class Trainer:
             Go on from the folder's latest checkpoint, exactly where it stood. False begins anew, and refuses a folder
             that has one; a trainer that has been stopped goes on from where it is.
         max_minutes : float, optional
-            End after the step during which the time is over. The schedule follows the steps, not the clock.
+            End after the step during which the time is over. The schedule follows the steps, not the clock. The last
+            model is judged on dev as well; a training that goes on forgets that judgement, as the whole one has none.
         stop_after : int, optional
             End after this step; ``fit(resume=True)`` goes on.
         progress_bar : bool
@@ -103,7 +118,8 @@ class Trainer:
         CheckpointError
             On resume, when the checkpoint is damaged or belongs to another training.
         ValueError
-            When the folder holds a training and ``resume`` is False, or when the loss is no longer finite.
+            When the folder holds a training and ``resume`` is False, or when the loss or the gradient is no longer
+            finite.
         """
         self._begin(resume)
         progress = self.progress
@@ -114,10 +130,11 @@ class Trainer:
         try:
             with Stopping(max_minutes) as stopping:
                 reason = self._run(progress, last, replicas, meter, stopping)
+                best_step = self._finish(progress, reason)
         finally:
             meter.close()
             replicas.close()
-        return TrainingResult(progress.step, reason, meter.loss, progress.best_step, self.log.records)
+        return TrainingResult(progress.step, reason, meter.loss, best_step, self.log.records)
 
     def gradients(self, batches, key, replicas):
         """Fill the gradients with those of the mean loss over all tokens of ``batches``; return (loss, tokens).
@@ -137,13 +154,16 @@ class Trainer:
         replicas.gather()
         return total / tokens, tokens
 
-    def _check_vocabularies(self):
-        for side, tokenizer in (("source", self.source_tokenizer), ("target", self.target_tokenizer)):
-            size = getattr(self.model.config, f"{side}_vocab_size")
-            if tokenizer.vocab_size != size:
-                raise ValueError(
-                    f"expected a {side} tokenizer of {size} tokens, as the model has, got {tokenizer.vocab_size}"
-                )
+    def _check_pairs(self):
+        """Encode once what is fixed, so that a text that cannot be read is found before the first step."""
+        if self.dev is not None and not self.dev:
+            raise ValueError("expected at least one dev pair, got an empty list")
+        known = {"dev": self.dev or [], "to train on": self.data.pairs if isinstance(self.data, PairList) else []}
+        for name, pairs in known.items():
+            try:
+                encode_pairs(pairs, self.source_tokenizer, self.target_tokenizer, self.model.config.max_len)
+            except ValueError as error:
+                raise ValueError(f"pairs {name}: {error}") from None
 
     def _begin(self, resume):
         """Set where to go on from."""
@@ -157,6 +177,8 @@ class Trainer:
                 raise ValueError(f"expected a new folder, {self.folder} holds a training: resume it or choose another")
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_leftovers(self.folder)
+        if self.folder is not None:
+            restore_best(self.folder, self.progress.best_step)
         self.log = TrainingLog(self.folder, self.progress.step)
 
     def _run(self, progress, last, replicas, meter, stopping):
@@ -167,21 +189,25 @@ class Trainer:
             progress.minutes = minutes + stopping.seconds() / 60
             meter.show(progress, self.optimizer.lr, self.log)
             reason = stopping.reason()
-            if reason is None and self._is_due(progress.step, self.config.eval_every):
-                self._judge(progress)
+            if self._is_for_dev(progress.step):
+                self._judge(progress)  # whatever ends the training here: its continuation will not come back
             if reason is None and self._is_due(progress.step, self.config.save_every):
                 self._save(progress)
                 self._prune()  # after `best` may have moved
-        reason = reason or ("finished" if progress.step == self.config.steps else "stop_after")
-        if reason in ("finished", "max_minutes") and not self._is_due(progress.step, self.config.eval_every):
-            self._judge(progress)  # a stop in between must not look at dev where the whole training would not
+        return reason or ("finished" if progress.step == self.config.steps else "stop_after")
+
+    def _finish(self, progress, reason):
+        """Save; the best step, that of a judgement among them that the whole training would not have made."""
         self._save(progress)
+        if reason == "max_minutes" and not self._is_for_dev(progress.step):
+            progress = replace(progress)  # not self.progress, nor what is saved: a continuation must not know of it
+            self._judge(progress)
         self._prune()
-        return reason
+        return progress.best_step
 
     def _prune(self):
         if self.folder is not None:
-            prune(self.folder, self.config.keep)
+            prune(self.folder, self.config.keep, self.progress.best_step)
 
     def _step(self, progress, replicas, meter):
         """One update: gradients of the accumulated batches, clipping, optimizer."""
@@ -192,14 +218,19 @@ class Trainer:
             batches.append(batch)
         loss, tokens = self.gradients(batches, DropoutKey(self.config.seed).child(number), replicas)
         if not abs(loss) < float("inf"):
-            raise ValueError(
-                f"the loss is {loss} at step {number}: a smaller learning rate or a longer warm-up may help"
-            )
-        norm = clip_gradients([parameter for _, parameter in self.optimizer.named], self.config.clip)
+            raise ValueError(f"the loss is {loss} at step {number}: {ADVICE}")
+        norm = self._clip(number)
         self.optimizer.lr = self.config.learning_rate_at(number)
         self.optimizer.step()
         progress.step, progress.position, progress.tokens = number, position, progress.tokens + tokens
         meter.count(loss, tokens, norm)
+
+    def _clip(self, number):
+        """Clip the gradient of step ``number``; its norm before."""
+        try:
+            return clip_gradients([parameter for _, parameter in self.optimizer.named], self.config.clip)
+        except ValueError as error:
+            raise ValueError(f"{error} at step {number}: {ADVICE}") from None
 
     def _judge(self, progress):
         """Score the model on dev, and keep it when it is the best so far."""
@@ -224,6 +255,9 @@ class Trainer:
 
     def _is_due(self, step, every):
         return every > 0 and step % every == 0
+
+    def _is_for_dev(self, step):
+        return step == self.config.steps or self._is_due(step, self.config.eval_every)
 
     def _backward(self, model, shard, key, dtotal):
         """Add one shard's gradients into ``model``'s, and return the shard's total loss."""

@@ -34,3 +34,19 @@ def test_zero_stays_zero():
     assert clip_gradients(parameters, 1.0) == 0
     np.testing.assert_array_equal(parameters[0].grad, np.zeros(3))
     assert parameters[0].grad.dtype == np.float32
+
+
+def test_squares_that_overflow_are_no_infinite_norm():
+    parameters = parameters_with([np.array([3e30, 4e30], np.float32), np.array([12e30], np.float32)])
+    assert clip_gradients(parameters, 6.5) == pytest.approx(13e30, rel=1e-6)
+    np.testing.assert_allclose(parameters[0].grad, [1.5, 2.0], rtol=1e-6)
+    assert parameters[0].grad.dtype == np.float32
+
+
+@pytest.mark.parametrize("max_norm", [1.0, None])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_gradient_that_is_not_finite_is_refused(value, max_norm):
+    parameters = parameters_with([np.array([3.0, value], np.float32), np.array([5.0], np.float32)])
+    with pytest.raises(ValueError, match=r"expected a finite gradient, got one of norm (inf|nan)"):
+        clip_gradients(parameters, max_norm)
+    assert parameters[1].grad == 5

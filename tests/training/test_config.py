@@ -55,4 +55,9 @@ def test_what_changes_no_number_is_no_identity():
         == config.identity()
     )
     assert TrainingConfig(shards=2).identity() != config.identity()
-    assert TrainingConfig(steps=2).identity() != config.identity()  # the schedule depends on it
+
+
+def test_steps_are_part_of_the_identity_where_the_schedule_depends_on_them():
+    for schedule, same in (("inverse_sqrt", True), ("constant", True), ("cosine", False), ("linear", False)):
+        one, other = (TrainingConfig(schedule=schedule, steps=steps).identity() for steps in (2, 3))
+        assert (one == other) is same

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from minisora.checkpoint import CheckpointError, load
+from minisora.layers.attention import MultiHeadAttention
+from minisora.layers.layer import Parameter
+from minisora.model import SoraModel
 from minisora.training import Trainer, TrainingConfig
 from minisora.training.log import read_log
+from minisora.training.stopping import Stopping
 
 
 def make_trainer(make_model, pairs, tokenizer, folder=None, *, dropout=0.1, dev=None, dtype=np.float32, **changes):
@@ -115,8 +119,9 @@ def test_another_training_is_not_resumed(make_model, pairs, tokenizer, tmp_path)
     refused = {
         "seed = 3, it cannot go on with 4": {"seed": 4},
         "learning_rate = 0.01, it cannot go on with 0.02": {"learning_rate": 0.02},
-        "steps = 12": {"steps": 13},
-        "another configuration": {"dropout": 0.2},
+        "2 steps, it has 3": {"steps": 2},
+        "dropout = 0.1, not 0.2$": {"dropout": 0.2},
+        "other dev pairs": {"dev": pairs[:3]},
     }
     for message, changes in refused.items():
         with pytest.raises(CheckpointError, match=message):
@@ -124,6 +129,64 @@ def test_another_training_is_not_resumed(make_model, pairs, tokenizer, tmp_path)
     with pytest.raises(CheckpointError, match="other data"):
         fit(make_model, pairs[:-1], tokenizer, tmp_path, resume=True)
     fit(make_model, pairs, tokenizer, tmp_path, resume=True, save_every=2)  # what changes no number may change
+
+
+@pytest.mark.parametrize("dev", [None, 4])
+def test_another_dev_set_is_not_resumed(make_model, pairs, tokenizer, tmp_path, dev):
+    fit(make_model, pairs, tokenizer, tmp_path, stop_after=3, dev=pairs[:3])
+    with pytest.raises(CheckpointError, match="step-3 was trained with other dev pairs"):
+        fit(make_model, pairs, tokenizer, tmp_path, resume=True, dev=pairs[:dev] if dev else None)
+    path = tmp_path / "step-3" / "trainer.json"
+    state = json.loads(path.read_text())
+    del state["dev"]  # as it was written before dev was kept
+    path.write_text(json.dumps(state))
+    fit(make_model, pairs, tokenizer, tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("schedule", ["inverse_sqrt", "constant"])
+def test_more_steps_where_the_schedule_allows_it(make_model, pairs, tokenizer, tmp_path, schedule):
+    whole, _ = fit(make_model, pairs, tokenizer, schedule=schedule, steps=9)
+    fit(make_model, pairs, tokenizer, tmp_path, schedule=schedule, steps=5)
+    longer, result = fit(make_model, pairs, tokenizer, tmp_path, schedule=schedule, steps=9, resume=True)
+    assert (result.step, result.reason) == (9, "finished")
+    assert_same_bits(whole, longer)
+    fit(make_model, pairs, tokenizer, tmp_path / "cosine", schedule="cosine", steps=5)
+    with pytest.raises(CheckpointError, match="steps = 5, it cannot go on with 9"):
+        fit(make_model, pairs, tokenizer, tmp_path / "cosine", schedule="cosine", steps=9, resume=True)
+
+
+class ScaledAttention(MultiHeadAttention):
+    """An attention with a parameter of its own."""
+
+    def __init__(self, *args, dtype=np.float32, **kwargs):
+        super().__init__(*args, dtype=dtype, **kwargs)
+        self.scale = Parameter(np.ones(3))  # float64, whatever the others are
+
+
+def test_a_model_with_its_own_layers_is_resumed_and_loaded(make_model, pairs, tokenizer, tmp_path):
+    own = {"attention": ScaledAttention}
+
+    def make(**changes):
+        return SoraModel(make_model(**changes).config, np.random.default_rng(0), layers=own)
+
+    whole, _ = fit(make, pairs, tokenizer)
+    fit(make, pairs, tokenizer, tmp_path, stop_after=5)
+    with pytest.raises(CheckpointError, match="was saved with its own attention layer, this model has no own layers"):
+        fit(make_model, pairs, tokenizer, tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="its own attention layer; give layers="):
+        load(tmp_path)
+    parts, _ = fit(make, pairs, tokenizer, tmp_path, resume=True)
+    assert_same_bits(whole, parts)
+    back = SoraModel.from_pretrained(tmp_path, layers=own)
+    for (name, parameter), (other, loaded) in zip(whole.model.parameters(), back.parameters(), strict=True):
+        assert name == other
+        np.testing.assert_array_equal(parameter.data, loaded.data)
+
+
+def test_a_model_of_another_type_is_not_resumed(make_model, pairs, tokenizer, tmp_path):
+    fit(make_model, pairs, tokenizer, tmp_path, stop_after=2)
+    with pytest.raises(CheckpointError, match="as float32, the model has float64"):
+        fit(make_model, pairs, tokenizer, tmp_path, resume=True, dtype=np.float64)
 
 
 def test_other_tokenizers_are_not_resumed(make_model, pairs, tokenizer, tmp_path):
@@ -153,6 +216,137 @@ def test_a_damaged_checkpoint_is_named(make_model, pairs, tokenizer, tmp_path, f
     path.unlink()
     with pytest.raises(CheckpointError):
         fit(make_model, pairs, tokenizer, tmp_path, resume=True)
+
+
+def damaged_state(**changes):
+    def change(state):
+        state["progress"].update(changes)
+        return state
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: {},
+        lambda _: [],
+        lambda state: {**state, "progress": 3},
+        lambda state: {**state, "config": []},
+        lambda state: {**state, "config": {"steps": "many"}},
+        damaged_state(step="2"),
+        damaged_state(step=True),
+        damaged_state(step=-1),
+        damaged_state(position=3),
+        damaged_state(position=[0, None]),
+        damaged_state(tokens=None),
+        damaged_state(minutes="1"),
+        damaged_state(best_step=[2]),
+        damaged_state(best_score=0.5),
+        damaged_state(best_score=["a", "b"]),
+        damaged_state(colour=1),
+    ],
+)
+def test_a_state_that_is_none_is_one_sentence(make_model, pairs, tokenizer, tmp_path, change):
+    fit(make_model, pairs, tokenizer, tmp_path, stop_after=2)
+    path = tmp_path / "step-2" / "trainer.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(CheckpointError, match=r"trainer\.json is not the state of a training: ") as caught:
+        fit(make_model, pairs, tokenizer, tmp_path, resume=True)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["garbage", "{}", "[]", '{"step": "3"}', "\udcff"])
+def test_a_line_of_the_log_that_is_none_is_named(make_model, pairs, tokenizer, tmp_path, line):
+    fit(make_model, pairs, tokenizer, tmp_path, stop_after=5)
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(path.read_bytes() + line.encode("utf-8", "surrogateescape") + b"\n")
+    with pytest.raises(CheckpointError, match=r"log\.jsonl:2 is not a record of a training"):
+        fit(make_model, pairs, tokenizer, tmp_path, resume=True)
+
+
+def fake_scores(monkeypatch, by_step):
+    """Let ``score_pairs`` find the loss ``by_step(step)``, whatever the model does."""
+    from minisora.training.scoring import Score
+
+    judged = []
+
+    def judge(trainer, progress):
+        judged.append(progress.step)
+        monkeypatch.setattr("minisora.training.trainer.score_pairs", lambda *_: Score(by_step(progress.step), 0.5, 10))
+        return really(trainer, progress)
+
+    really = Trainer._judge
+    monkeypatch.setattr(Trainer, "_judge", judge)
+    return judged
+
+
+@pytest.mark.parametrize("end", ["stop_after", "max_minutes", "interrupted"])
+def test_a_stop_where_dev_is_due_judges(make_model, pairs, tokenizer, tmp_path, monkeypatch, end):
+    """The best step is 6, at which the training stops for one reason or another."""
+    judged = fake_scores(monkeypatch, lambda step: 2.0 if step == 6 else 3.0)
+    same = {"eval_every": 3, "dev": pairs[:3]}
+    _, whole = fit(make_model, pairs, tokenizer, tmp_path / "whole", **same)
+    assert judged == [3, 6, 9, 12]
+    trainer = make_trainer(make_model, pairs, tokenizer, tmp_path / "parts", **same)
+    with monkeypatch.context() as patch:
+        if end != "stop_after":
+            patch.setattr(Stopping, "reason", lambda _: end if trainer.progress.step == 6 else None)
+        first = trainer.fit(stop_after=6 if end == "stop_after" else None, progress_bar=False)
+    assert (first.step, first.reason, first.best_step) == (6, end, 6)
+    _, rest = fit(make_model, pairs, tokenizer, tmp_path / "parts", resume=True, **same)
+    assert judged[4:] == [3, 6, 9, 12]
+    assert rest.best_step == whole.best_step == 6
+    assert (tmp_path / "parts" / "best").read_text() == (tmp_path / "whole" / "best").read_text() == "step-6\n"
+
+
+@pytest.mark.parametrize("eval_every", [0, 3])
+@pytest.mark.parametrize("own", [False, True])
+def test_what_the_end_of_the_time_is_judged_by_does_not_outlive_it(
+    make_model, pairs, tokenizer, tmp_path, monkeypatch, eval_every, own
+):
+    """Step 4, where no dev is due, is the best of all: its checkpoint is named until the training goes on."""
+    fake_scores(monkeypatch, lambda step: 1.0 if step == 4 else 3.0 - step / 100)
+    same = {"eval_every": eval_every, "dev": pairs[:3], "steps": 6}
+    trainer = make_trainer(make_model, pairs, tokenizer, tmp_path, **same)
+    with monkeypatch.context() as patch:
+        patch.setattr(Stopping, "reason", lambda _: "max_minutes" if trainer.progress.step == 4 else None)
+        assert trainer.fit(progress_bar=False).best_step == 4
+    assert (tmp_path / "best").read_text() == "step-4\n"
+    if own:
+        result = trainer.fit(progress_bar=False)
+    else:
+        _, result = fit(make_model, pairs, tokenizer, tmp_path, resume=True, **same)
+    assert result.best_step == 6
+    assert sorted(path.name for path in tmp_path.glob("step-*")) == ["step-6"]
+    assert (tmp_path / "best").read_text() == "step-6\n"
+
+
+@pytest.mark.parametrize("eval_every", [0, 3])
+def test_the_last_step_saves_what_it_was_judged(make_model, pairs, tokenizer, tmp_path, monkeypatch, eval_every):
+    """Due for saving and not for dev: `trainer.json` names the best step that `best` names."""
+    fake_scores(monkeypatch, lambda step: 2.0 - step / 100)
+    same = {"eval_every": eval_every, "save_every": 5, "steps": 10, "dev": pairs[:3]}
+    _, result = fit(make_model, pairs, tokenizer, tmp_path, **same)
+    assert result.best_step == 10
+    state = json.loads((tmp_path / "step-10" / "trainer.json").read_text())
+    assert state["progress"]["best_step"] == 10
+    _, again = fit(make_model, pairs, tokenizer, tmp_path, resume=True, **same)
+    assert (again.step, again.best_step) == (10, 10)
+    assert (tmp_path / "best").read_text() == "step-10\n"
+    assert load(tmp_path)
+
+
+def test_a_best_checkpoint_that_is_gone_is_not_named_again(make_model, pairs, tokenizer, tmp_path):
+    fit(make_model, pairs, tokenizer, tmp_path, stop_after=4, eval_every=4, dev=pairs[:3])
+    path = tmp_path / "step-4" / "trainer.json"
+    state = json.loads(path.read_text())
+    state["progress"]["best_step"] = 3
+    path.write_text(json.dumps(state))
+    trainer = make_trainer(make_model, pairs, tokenizer, tmp_path, eval_every=4, dev=pairs[:3])
+    trainer.fit(resume=True, stop_after=5, progress_bar=False)
+    assert (tmp_path / "best").read_text() == "step-4\n"
+    assert load(tmp_path)
 
 
 def test_the_best_checkpoint_stays(make_model, pairs, tokenizer, tmp_path, monkeypatch):
@@ -212,6 +406,47 @@ def test_a_loss_that_is_not_finite_ends_it(make_model, pairs, tokenizer, tmp_pat
     with pytest.raises(ValueError, match="the loss is nan at step 3: a smaller learning rate"):
         trainer.fit(progress_bar=False)
     assert (tmp_path / "latest").read_text() == "step-2\n"
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_gradient_that_is_not_finite_ends_it_before_it_is_used(make_model, pairs, tokenizer, monkeypatch, value):
+    trainer, _ = fit(make_model, pairs, tokenizer, stop_after=2)
+    before = {name: array.copy() for name, array in values(trainer).items()}
+    gradients = trainer.gradients
+
+    def broken(*args):
+        result = gradients(*args)
+        trainer.optimizer.named[1][1].grad.flat[3] = value
+        return result
+
+    monkeypatch.setattr(trainer, "gradients", broken)
+    with pytest.raises(ValueError, match=r"finite gradient, got one of norm (inf|nan) at step 3: a smaller learning"):
+        trainer.fit(progress_bar=False)
+    for name, array in values(trainer).items():
+        np.testing.assert_array_equal(array, before[name])
+    assert trainer.progress.step == 2
+
+
+def test_the_loss_of_a_short_training_is_a_number(make_model, pairs, tokenizer):
+    trainer, result = fit(make_model, pairs, tokenizer, stop_after=3)
+    assert np.isfinite(result.loss)
+    assert trainer.fit(stop_after=3, progress_bar=False).loss is None  # no step was made
+
+
+def test_pairs_that_do_not_fit_are_found_at_once(make_model, pairs, tokenizer):
+    long, empty = ("甲" * 20, "甲"), ("", "甲")
+    for one, message in ((long, "at most 19 tokens, got 20"), (empty, "at least one token")):
+        with pytest.raises(ValueError, match=f"to train on: .*{message}"):
+            make_trainer(make_model, [*pairs, one], tokenizer)
+        with pytest.raises(ValueError, match=f"dev: .*{message}"):
+            make_trainer(make_model, pairs, tokenizer, dev=[pairs[0], one])
+    with pytest.raises(ValueError, match="at least one dev pair, got an empty list"):
+        make_trainer(make_model, pairs, tokenizer, dev=[])
+
+
+def test_a_tokenizer_with_other_special_ids_is_refused(make_model, pairs, tokenizer):
+    with pytest.raises(ValueError, match="source tokenizer with eos_id 4, as the config says, got 2"):
+        Trainer(make_model(eos_id=4), pairs, tokenizer)
 
 
 def test_a_tokenizer_of_another_size_is_refused(make_model, pairs, tokenizer):
