@@ -298,7 +298,7 @@ def test_gradcheck_fails_where_a_gradient_is_wrong(monkeypatch):
 def test_gradcheck_mistakes():
     assert "--all or --layer" in mistake("gradcheck")
     assert "--all or --layer" in mistake("gradcheck", "--all", "--layer", "LayerNorm")
-    assert "nothing" in mistake("gradcheck", "--layer", "Nothing")
+    assert "Nothing" in mistake("gradcheck", "--layer", "Nothing")
 
 
 def test_bench_lists_its_benchmarks():

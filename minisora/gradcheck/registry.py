@@ -69,14 +69,15 @@ def named_checks(names=None):
     """
     if names is None:
         return list(_CHECKS.values())
-    wanted = {name.casefold() for name in ([names] if isinstance(names, str) else names)}
+    wanted = {name.casefold(): name for name in ([names] if isinstance(names, str) else names)}
     known = {name.casefold() for check in _CHECKS.values() for name in (check.name, check.layer)}
-    for name in sorted(wanted - known):
+    for name in sorted(wanted.keys() - known):
         layers = ", ".join(dict.fromkeys(check.layer for check in _CHECKS.values()))
         raise ValueError(
-            f"a layer with gradient checks is expected ({layers}) or one check, such as 'LayerNorm/rows', got {name!r}"
+            f"a layer with gradient checks is expected ({layers}) or one check, such as 'LayerNorm/rows', "
+            f"got {wanted[name]!r}"
         )
-    return [check for check in _CHECKS.values() if {check.name.casefold(), check.layer.casefold()} & wanted]
+    return [check for check in _CHECKS.values() if {check.name.casefold(), check.layer.casefold()} & wanted.keys()]
 
 
 def run_checks(names=None, *, on_result=None):

@@ -61,7 +61,7 @@ def test_a_layer_by_its_name_in_any_case():
 
 def test_an_unknown_name_lists_the_layers():
     with pytest.raises(
-        ValueError, match=r"a layer with gradient checks is expected \(.*LayerNorm.*\).*got 'batchnorm'"
+        ValueError, match=r"a layer with gradient checks is expected \(.*LayerNorm.*\).*got 'BatchNorm'"
     ):
         named_checks(["LayerNorm", "BatchNorm"])
 
