@@ -5,16 +5,26 @@ from dataclasses import replace
 
 import numpy as np
 
+from minisora.gradcheck.complex_step import NotAnalytic, complex_derivative, complex_terms, require_analytic
 from minisora.gradcheck.differences import is_kink, swept, two_point
-from minisora.gradcheck.errors import LARGEST_ERROR, error_against_scale, gradient_scale, largest_entry, relative_error
+from minisora.gradcheck.errors import (
+    FLOOR,
+    LARGEST_ERROR,
+    error_against_scale,
+    gradient_scale,
+    largest_entry,
+    relative_error,
+)
 from minisora.gradcheck.probe import must_vanish
 from minisora.gradcheck.protocol import protocol_problems
 from minisora.gradcheck.report import CheckResult, TensorResult
 
 LAYER_TOLERANCE = 1e-8
 MODEL_TOLERANCE = 1e-6
-MODES = ("central", "directional")
+MODES = ("auto", "central", "complex", "directional")
 _DOUBT = 1e-9  # of the relative error: an entry that agrees less well is looked at again
+_LARGE = 20_000  # entries: above, mode auto samples them
+_SAMPLED = 32  # of each tensor, then
 _DIRECTIONS = 4  # drawn one after the other until one has no kink
 
 
@@ -25,13 +35,16 @@ def check(probe, *, mode="central", entries=None, tolerance=LAYER_TOLERANCE, see
     ----------
     probe : Probe
         The layer with its inputs.
-    mode : "central" or "directional"
+    mode : "central", "complex", "directional" or "auto"
         ``central``: one entry after the other, every one of every input and parameter, by the difference of two points;
         an entry that does not agree to nine digits gets a five-point stencil and a sweep over its step.
-        ``directional``: all entries at once along one direction of random signs, which costs a few evaluations however
+        ``complex``: every entry by the complex step, to 15 digits; for analytic layers only.
+        ``directional``: all entries at once along one direction of random signs, which costs two evaluations however
         large the layer is, and says only whether all of it is right.
+        ``auto``: complex where the layer is analytic, else central; of a layer with more than 20,000 entries a sample
+        of each tensor, and one direction over all. What was done is the result's ``mode``.
     entries : int, optional
-        In central mode, look only at so many random entries of each tensor.
+        Look only at so many random entries of each tensor; not in directional mode.
     tolerance : float
         Of the relative error (`minisora.gradcheck.relative_error`).
     seed : int
@@ -48,7 +61,8 @@ def check(probe, *, mode="central", entries=None, tolerance=LAYER_TOLERANCE, see
     Raises
     ------
     ValueError
-        For an unknown mode, an upstream gradient that is the same everywhere, or a layer with nothing to differentiate.
+        For an unknown mode, an upstream gradient that is the same everywhere, a layer with nothing to differentiate;
+        in complex mode also for one that is not analytic (`minisora.gradcheck.complex_step.NotAnalytic`).
     """
     if mode not in MODES:
         raise ValueError(f"a mode of gradient checks is expected, one of {', '.join(MODES)}, got {mode!r}")
@@ -66,11 +80,30 @@ def check(probe, *, mode="central", entries=None, tolerance=LAYER_TOLERANCE, see
     tensors, usable = _missing_gradients(probe, gradients)
     if not any(gradient.any() for gradient in usable.values()):
         problems.append("every gradient is zero: nothing that could be wrong was checked")
+    mode, compare, entries = _chosen(mode, probe, out, dout, entries, rng)
     if usable:
-        compare = _compare_entries if mode == "central" else _compare_direction
-        tensors = tensors + compare(probe, dout, usable, rng, entries, tolerance)
+        for comparison in compare:
+            tensors = tensors + comparison(probe, dout, usable, rng, entries, tolerance)
     result = CheckResult(name or type(probe.layer).__name__, mode, tolerance, tuple(tensors), tuple(problems))
     return replace(result, seconds=time.perf_counter() - started)
+
+
+def _chosen(mode, probe, out, dout, entries, rng):
+    """Return what a mode comes to here: its name, the comparisons to make, and how many entries of a tensor."""
+    if mode == "directional":
+        return mode, [_compare_direction], entries
+    if mode == "central":
+        return mode, [_compare_entries], entries
+    try:
+        require_analytic(probe, out, dout, rng)
+        exact, compare = "complex", [_compare_by_complex_step]
+    except NotAnalytic:
+        if mode == "complex":
+            raise
+        exact, compare = "central", [_compare_entries]
+    if mode == "auto" and entries is None and sum(value.size for value in probe.variables.values()) > _LARGE:
+        return f"{exact} and directional", [*compare, _compare_direction], _SAMPLED
+    return exact, compare, entries
 
 
 def _upstream(out, dout, rng):
@@ -114,6 +147,29 @@ def _compare_entries(probe, dout, gradients, rng, entries, tolerance):
             scale = max(largest, own_scale) if must_vanish(name) else own_scale
             on_kink = _look_again(line_at, chosen, analytic, numerical, scale, largest, tolerance)
             results.append(_tensor_result(name, gradient.shape, chosen, analytic, numerical, on_kink, scale))
+    return results
+
+
+def _compare_by_complex_step(probe, dout, gradients, rng, entries, tolerance):
+    largest = max(largest_entry(gradient) for gradient in gradients.values())
+    chosen = {name: _choose(gradient.size, entries, rng) for name, gradient in gradients.items()}
+    with complex_terms(probe, dout) as (variables, terms):
+        found = {
+            name: np.array([complex_derivative(variables[name], i, terms) for i in chosen[name]]) for name in gradients
+        }
+    results = []
+    with probe.weighted(dout) as terms:
+        for name, gradient in gradients.items():
+            analytic = gradient.reshape(-1)[chosen[name]]
+            own_scale = gradient_scale(gradient, found[name], largest)
+            scale = max(largest, own_scale) if must_vanish(name) else own_scale
+            line_at = _entry_lines(probe.variables[name], terms)
+            on_kink = np.zeros(len(analytic), bool)
+            for j in np.flatnonzero(np.abs(analytic - found[name]) > tolerance * scale):
+                on_kink[j] = is_kink(line_at(chosen[name][j]), largest)
+                if not on_kink[j]:
+                    break
+            results.append(_tensor_result(name, gradient.shape, chosen[name], analytic, found[name], on_kink, scale))
     return results
 
 
@@ -162,6 +218,7 @@ def _tensor_result(name, shape, chosen, analytic, numerical, on_kink, scale):
     kept = ~on_kink
     error = error_against_scale(analytic[kept], numerical[kept], scale) if kept.any() else LARGEST_ERROR
     worst = int(np.argmax(np.abs(analytic - numerical) * kept))
+    cosine, best = _agreement(analytic[kept], numerical[kept])
     return TensorResult(
         name=name,
         shape=shape,
@@ -171,7 +228,17 @@ def _tensor_result(name, shape, chosen, analytic, numerical, on_kink, scale):
         index=tuple(int(i) for i in np.unravel_index(chosen[worst], shape)),
         analytic=float(analytic[worst]),
         numerical=float(numerical[worst]),
+        cosine=cosine,
+        scale=best,
     )
+
+
+def _agreement(analytic, numerical):
+    """Return the cosine of the angle between the two, and the s with s numerical nearest to analytic; or None, None."""
+    product, square, own = (float(np.dot(*pair)) for pair in ((analytic, numerical), (numerical,) * 2, (analytic,) * 2))
+    if len(analytic) < 2 or not square or not own:
+        return None, None
+    return product / (square * own) ** 0.5, product / square
 
 
 def _compare_direction(probe, dout, gradients, rng, entries, tolerance):
@@ -181,20 +248,11 @@ def _compare_direction(probe, dout, gradients, rng, entries, tolerance):
         signs = {name: rng.choice([-1.0, 1.0], gradient.shape) for name, gradient in gradients.items()}
         analytic = sum(float((gradients[name] * signs[name]).sum()) for name in gradients)
         with probe.weighted(dout) as terms:
-            line = _direction_line(probe, signs, terms)
-            numerical = swept(line)
+            line = probe.direction(signs, terms)
+            numerical = two_point(line)
+            if abs(analytic - numerical) > _DOUBT * max(abs(analytic), abs(numerical), FLOOR * largest):
+                numerical = swept(line)
             error = relative_error(np.array([analytic]), np.array([numerical]), largest)
             if error <= tolerance or not is_kink(line, max(largest, abs(analytic))):
                 return [TensorResult("all together", (size,), error, size, skipped, (), analytic, numerical)]
     return [TensorResult("all together", (size,), LARGEST_ERROR, 0, _DIRECTIONS, (), analytic, numerical)]
-
-
-def _direction_line(probe, signs, terms):
-    start = {name: probe.variables[name].copy() for name in signs}
-
-    def line(t):
-        for name, sign in signs.items():
-            probe.variables[name][...] = start[name] + t * sign
-        return terms()
-
-    return line

@@ -97,6 +97,36 @@ class Probe:
             for name, value in self.variables.items():
                 value[...] = saved[name]
 
+    def direction(self, signs, terms):
+        """Return the line through the present values along ``signs``, one array of signs for each variable."""
+        start = {name: self.variables[name].copy() for name in signs}
+
+        def line(t):
+            for name, sign in signs.items():
+                self.variables[name][...] = start[name] + t * sign
+            return terms()
+
+        return line
+
+    @contextmanager
+    def complexified(self):
+        """Yield the variables as complex128 copies, which forward uses until the end; then the old arrays are back."""
+        real = [parameter.data for parameter in self._parameters.values()]
+        inputs = self.inputs
+        try:
+            self.inputs = {
+                name: value.astype(complex) if value.dtype.kind == "f" else value for name, value in inputs.items()
+            }
+            for parameter in self._parameters.values():
+                parameter.data = parameter.data.astype(complex)
+            yield {
+                name: self.inputs[name] if name in inputs else self._parameters[name].data for name in self.variables
+            }
+        finally:
+            self.inputs = inputs
+            for parameter, data in zip(self._parameters.values(), real, strict=True):
+                parameter.data = data
+
     def _keyed(self, key):
         return {} if key is None else {"key": key}
 

@@ -1,14 +1,28 @@
-"""What a check found, as text and as JSON."""
+"""What a check found, as text, as JSON and as HTML."""
 
 import json
-from dataclasses import dataclass, field
+import math
+from dataclasses import asdict, dataclass, field
+
+from minisora.gradcheck.html import check_html, report_html
 
 
 @dataclass(frozen=True)
 class TensorResult:
-    """How far one gradient is from finite differences.
+    """How far one gradient is from its numerical value.
 
-    ``index`` is where they differ most, with both values there; ``skipped`` counts the entries that lie on a kink.
+    Attributes
+    ----------
+    error : float
+        Relative to the tensor's largest entry (`minisora.gradcheck.relative_error`), in [0, 2].
+    compared, skipped : int
+        Entries that were compared, and that lie on a kink.
+    index, analytic, numerical
+        Where they differ most, and both values there.
+    cosine : float or None
+        Of the angle between the two: 1 where only the size is wrong. None where one of them is 0 or they are numbers.
+    scale : float or None
+        The factor s for which s times the numerical gradient is nearest to the analytic one.
     """
 
     name: str
@@ -19,11 +33,25 @@ class TensorResult:
     index: tuple
     analytic: float
     numerical: float
+    cosine: float | None = None
+    scale: float | None = None
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One named check: its tensors, and the broken promises of the layer protocol that it met (``problems``)."""
+    """One named check.
+
+    Attributes
+    ----------
+    tensors : tuple of TensorResult
+    problems : tuple of str
+        Broken promises of the layer protocol.
+    first_wrong_step : str or None
+        Of a check that failed: in the order of backward, the first gradient that is not the true one, such as
+        ``"dscores"`` or ``"self_attention.dscores"``. None where it could not be told.
+    hints : tuple of str
+        What would explain the error exactly.
+    """
 
     name: str
     mode: str
@@ -31,6 +59,8 @@ class CheckResult:
     tensors: tuple[TensorResult, ...]
     problems: tuple[str, ...] = ()
     seconds: float = 0.0
+    first_wrong_step: str | None = None
+    hints: tuple[str, ...] = ()
 
     @property
     def largest_relative_error(self):
@@ -47,15 +77,52 @@ class CheckResult:
         """The tensor with the largest error."""
         return max(self.tensors, key=lambda tensor: tensor.error)
 
-    def __str__(self):
-        lines = [f"{self.name}: {'passed' if self.passed else 'FAILED'} ({self.mode}, tolerance {self.tolerance:g})"]
-        width = max(len(tensor.name) for tensor in self.tensors)
-        for tensor in self.tensors:
-            lines.append(
-                f"  {tensor.name:{width}}  error {tensor.error:8.1e}  at {tensor.index}: "
-                f"backward {tensor.analytic:.10g}, finite differences {tensor.numerical:.10g}"
+    def rows(self):
+        """Return the cells of the report's table, one row a tensor."""
+        return [
+            (
+                tensor.name,
+                tensor.shape,
+                f"{tensor.error:.1e}",
+                _short(tensor.cosine),
+                _short(tensor.scale),
+                tensor.index,
+                f"{tensor.analytic:.10g}",
+                f"{tensor.numerical:.10g}",
+                tensor.skipped,
             )
-        return "\n".join(lines + [f"  problem: {problem}" for problem in self.problems])
+            for tensor in self.tensors
+        ]
+
+    def remarks(self):
+        """Return what is to be said below the table, one sentence each."""
+        step = [] if self.first_wrong_step is None else [f"first wrong step: {self.first_wrong_step}"]
+        return [*step, *(f"hint: {hint}" for hint in self.hints), *(f"problem: {text}" for text in self.problems)]
+
+    def to_dict(self):
+        """Return everything as numbers, texts, lists and dicts; a number that is not finite becomes None."""
+        others = {name: value for name, value in asdict(self).items() if name not in ("name", "tensors")}
+        tensors = [{name: _finite(value) for name, value in asdict(tensor).items()} for tensor in self.tensors]
+        return {
+            "name": self.name,
+            "largest_relative_error": self.largest_relative_error,
+            "passed": self.passed,
+            **others,
+            "tensors": tensors,
+        }
+
+    def _repr_html_(self):
+        return check_html(self)
+
+    def __str__(self):
+        head = ("tensor", "shape", "error", "cosine", "scale", "worst at", "backward", "numerical", "kinks")
+        table = [[str(cell) for cell in row] for row in [head, *self.rows()]]
+        widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+        lines = [f"{self.name}: {'passed' if self.passed else 'FAILED'} ({self.mode}, tolerance {self.tolerance:g})"]
+        lines += [
+            "  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table
+        ]
+        return "\n".join(lines + [f"  {remark}" for remark in self.remarks()])
 
 
 @dataclass(frozen=True)
@@ -74,32 +141,50 @@ class Report:
         """True when every check passed."""
         return all(check.passed for check in self.checks)
 
+    def rows(self):
+        """Return the cells of the report's table, one row a check."""
+        return [
+            (
+                check.name,
+                check.mode,
+                sum(tensor.compared for tensor in check.tensors),
+                sum(tensor.skipped for tensor in check.tensors),
+                f"{check.largest_relative_error:.1e}",
+                f"{check.seconds:.2f}",
+                "passed" if check.passed else "FAILED",
+            )
+            for check in self.checks
+        ]
+
     def to_dict(self):
-        """Return ``{"largest_relative_error": x, "checks": [{"name", "largest_relative_error", "passed"}, ...]}``."""
+        """Return ``{"largest_relative_error": x, "checks": [...]}``, each check as `CheckResult.to_dict` gives it."""
         return {
             "largest_relative_error": self.largest_relative_error,
-            "checks": [
-                {"name": check.name, "largest_relative_error": check.largest_relative_error, "passed": check.passed}
-                for check in self.checks
-            ],
+            "checks": [check.to_dict() for check in self.checks],
         }
 
     def to_json(self):
         """Return `to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), indent=2)
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+    def _repr_html_(self):
+        return report_html(self)
 
     def __str__(self):
         width = max((len(check.name) for check in self.checks), default=5)
         lines = [f"{'check':{width}}  mode         entries  kinks  largest error   seconds"]
-        for check in self.checks:
-            compared = sum(tensor.compared for tensor in check.tensors)
-            skipped = sum(tensor.skipped for tensor in check.tensors)
-            lines.append(
-                f"{check.name:{width}}  {check.mode:11}  {compared:7}  {skipped:5}  "
-                f"{check.largest_relative_error:13.1e}  {check.seconds:8.2f}  {'passed' if check.passed else 'FAILED'}"
-            )
+        for name, mode, compared, skipped, error, seconds, verdict in self.rows():
+            lines.append(f"{name:{width}}  {mode:11}  {compared:7}  {skipped:5}  {error:>13}  {seconds:>8}  {verdict}")
         lines += [f"\n{check}" for check in self.checks if not check.passed]
         failed = sum(not check.passed for check in self.checks)
         verdict = f"{failed} FAILED" if failed else "all passed"
         worst = f"largest relative error {self.largest_relative_error:.1e}"
         return "\n".join(lines + ["", f"{len(self.checks)} checks, {verdict}, {worst}"])
+
+
+def _short(number):
+    return "-" if number is None else f"{number:.6g}"
+
+
+def _finite(value):
+    return None if isinstance(value, float) and not math.isfinite(value) else value

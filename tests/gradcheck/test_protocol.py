@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from minisora.gradcheck import Probe, check
+from minisora.gradcheck import FunctionPair, Probe, check
 from minisora.kernels import DropoutKey
 from minisora.layers.dropout import Dropout
+from minisora.layers.layer import Layer, Parameter
 from minisora.layers.linear import Linear
 
 
@@ -99,3 +100,41 @@ def test_a_mask_that_is_kept_in_the_layer_is_found():
     assert check(Probe(Dropout(0.3), {"x": x}, key=DropoutKey(1))).passed
     result = check(Probe(Stateful(0.3), {"x": x}, key=DropoutKey(1)))
     assert result.largest_relative_error > 0.1
+
+
+def problems_of(pair, **inputs):
+    return check(Probe(pair, {name: np.asarray(value) for name, value in inputs.items()})).problems
+
+
+def test_gradients_that_share_memory_are_a_problem(rng):
+    pair = FunctionPair(lambda x, y: (x + y, None), lambda dout, cache: (dout, dout))
+    assert "the gradients of x and y share memory" in problems_of(
+        pair, x=rng.normal(size=(3, 5)), y=rng.normal(size=(3, 5))
+    )
+    copied = FunctionPair(lambda x, y: (x + y, None), lambda dout, cache: (dout, dout.copy()))
+    assert problems_of(copied, x=rng.normal(size=(3, 5)), y=rng.normal(size=(3, 5))) == ()
+
+
+def test_a_gradient_in_the_memory_of_an_input_is_a_problem(rng):
+    def backward(dout, x):
+        x *= 2 * dout  # the input is changed, and handed out as the gradient
+        return x
+
+    problems = problems_of(FunctionPair(lambda x: (x * x, x), backward), x=rng.normal(size=(3, 5)))
+    assert "the gradient of x shares memory with x" in problems
+    assert "forward or backward changed x" in problems
+
+
+def test_an_output_in_the_memory_of_a_parameter_is_a_problem(rng):
+    class Constant(Layer):
+        def __init__(self):
+            self.weight = Parameter(rng.normal(size=(3, 5)))
+
+        def forward(self, x, *, key=None):
+            return self.weight.data, x
+
+        def backward(self, dout, cache):
+            self.weight.grad += dout
+            return np.zeros_like(cache)
+
+    assert "the output shares memory with weight" in check(Probe(Constant(), {"x": rng.normal(size=(3, 5))})).problems
