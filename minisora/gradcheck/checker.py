@@ -15,6 +15,8 @@ from minisora.gradcheck.errors import (
     largest_entry,
     relative_error,
 )
+from minisora.gradcheck.first_wrong import first_wrong_step
+from minisora.gradcheck.hints import hints
 from minisora.gradcheck.probe import must_vanish
 from minisora.gradcheck.protocol import protocol_problems
 from minisora.gradcheck.report import CheckResult, TensorResult
@@ -28,7 +30,9 @@ _SAMPLED = 32  # of each tensor, then
 _DIRECTIONS = 4  # drawn one after the other until one has no kink
 
 
-def check(probe, *, mode="central", entries=None, tolerance=LAYER_TOLERANCE, seed=0, dout=None, name=None):
+def check(
+    probe, *, mode="central", entries=None, tolerance=LAYER_TOLERANCE, seed=0, dout=None, name=None, explain=True
+):
     """Hold the gradients of a layer against finite differences, along a random upstream gradient.
 
     Parameters
@@ -53,6 +57,8 @@ def check(probe, *, mode="central", entries=None, tolerance=LAYER_TOLERANCE, see
         The upstream gradient, random when None.
     name : str, optional
         Of the result; the layer's class when None.
+    explain : bool
+        Of a failed check, look for the first wrong step and its reason.
 
     Returns
     -------
@@ -85,7 +91,17 @@ def check(probe, *, mode="central", entries=None, tolerance=LAYER_TOLERANCE, see
         for comparison in compare:
             tensors = tensors + comparison(probe, dout, usable, rng, entries, tolerance)
     result = CheckResult(name or type(probe.layer).__name__, mode, tolerance, tuple(tensors), tuple(problems))
+    if explain and result.largest_relative_error > tolerance:
+        result = _explained(result, probe, dout)
     return replace(result, seconds=time.perf_counter() - started)
+
+
+def _explained(result, probe, dout):
+    """Return the result of a failed check with its first wrong step and what would explain it."""
+    step = first_wrong_step(probe, dout)
+    if step is None:
+        return result
+    return replace(result, first_wrong_step=step.name, hints=hints(step))
 
 
 def _chosen(mode, probe, out, dout, entries, rng):

@@ -207,32 +207,96 @@ class Mutant(NamedTuple):
     caught_by: str
     tensor: str | None = None  # where the largest error stands
     blind: str | None = None  # a check that the mistake passes
+    step: str | None = None  # the first wrong step that the report must name
+    hint: str | None = None  # a part of its reason; None: there must be none
 
 
 MUTANTS = [
-    Mutant(softmax_backward_divided_by_the_batch, "attention/plain", "q"),
-    Mutant(softmax_backward_divided_by_the_batch, "MultiHeadAttention/self"),
-    Mutant(softmax_backward_without_the_sum, "attention/causal"),
-    Mutant(attention_backward_without_the_scale, "attention/scale", "q"),
-    Mutant(attention_backward_without_dropout, "MultiHeadAttention/self-dropout", blind="MultiHeadAttention/self"),
-    Mutant(gamma_outside_the_sums, "LayerNorm/rows", "x"),
-    Mutant(layer_norm_backward_forgets_eps, "LayerNorm/large-eps", "x"),
-    Mutant(layer_norm_forward_with_std_plus_eps, "LayerNorm/rows"),
-    Mutant(layer_norm_forward_with_the_unbiased_std, "LayerNorm/rows"),
-    Mutant(cross_entropy_divided_twice, "SoftmaxCrossEntropy/padding", "logits"),
     Mutant(
-        cross_entropy_mean_over_tokens_forward_and_over_sequences_backward, "SoftmaxCrossEntropy/smoothing", "logits"
+        softmax_backward_divided_by_the_batch,
+        "attention/plain",
+        "q",
+        step="dscores",
+        hint="divided by B once too often",
     ),
-    Mutant(target_picked_by_value, "SoftmaxCrossEntropy/equal-logits", "logits", blind="SoftmaxCrossEntropy/padding"),
-    Mutant(padding_has_a_gradient, "SoftmaxCrossEntropy/padding", "logits"),
-    Mutant(dropout_keeps_its_mask_in_the_layer, "Dropout/on", "x", blind="Dropout/off"),
-    Mutant(dropout_keeps_its_mask_in_the_layer, "EncoderLayer/post-gelu-dropout", blind="EncoderLayer/post-relu"),
-    Mutant(repeated_ids_dropped, "TokenEmbedding/repeated-ids", "table"),
-    Mutant(repeated_ids_dropped, "SoraModel/pre-tie-none-direction"),
-    Mutant(gelu_with_the_other_backward, "GELU/exact", "x", blind="ReLU/rows"),
-    Mutant(gelu_with_the_other_backward, "GELU/tanh", "x"),
-    Mutant(decoder_overwrites_dmemory, "Decoder/pre-gelu-tanh-dropout", "memory", blind="DecoderLayer/post-relu"),
-    Mutant(decoder_overwrites_dmemory, "SoraModel/post-tie-none-direction"),
+    Mutant(
+        softmax_backward_divided_by_the_batch,
+        "MultiHeadAttention/self",
+        step="dscores",
+        hint="divided by B once too often",
+    ),
+    Mutant(softmax_backward_without_the_sum, "attention/causal", step="dscores"),
+    Mutant(attention_backward_without_the_scale, "attention/scale", "q", step="dq", hint="a missing factor scale"),
+    Mutant(
+        attention_backward_without_dropout,
+        "MultiHeadAttention/self-dropout",
+        blind="MultiHeadAttention/self",
+        step="dweights",
+    ),
+    Mutant(gamma_outside_the_sums, "LayerNorm/rows", "x", step="dx"),
+    Mutant(layer_norm_backward_forgets_eps, "LayerNorm/large-eps", "x", step="dgamma"),
+    Mutant(layer_norm_forward_with_std_plus_eps, "LayerNorm/rows", step="out (forward)"),
+    Mutant(layer_norm_forward_with_the_unbiased_std, "LayerNorm/rows", step="out (forward)"),
+    Mutant(
+        cross_entropy_divided_twice,
+        "SoftmaxCrossEntropy/padding",
+        "logits",
+        step="dlogits",
+        hint="divided by N once too often",
+    ),
+    Mutant(
+        cross_entropy_mean_over_tokens_forward_and_over_sequences_backward,
+        "SoftmaxCrossEntropy/smoothing",
+        "logits",
+        step="dlogits",
+        hint="a missing 1/T",
+    ),
+    Mutant(
+        target_picked_by_value,
+        "SoftmaxCrossEntropy/equal-logits",
+        "logits",
+        blind="SoftmaxCrossEntropy/padding",
+        step="dlogits",
+    ),
+    Mutant(padding_has_a_gradient, "SoftmaxCrossEntropy/padding", "logits", step="dlogits"),
+    Mutant(
+        dropout_keeps_its_mask_in_the_layer,
+        "Dropout/on",
+        "x",
+        blind="Dropout/off",
+        step="dx",
+        hint="keeps something of a call",
+    ),
+    Mutant(
+        dropout_keeps_its_mask_in_the_layer,
+        "EncoderLayer/post-gelu-dropout",
+        blind="EncoderLayer/post-relu",
+        step="dropout_1.dx",
+        hint="keeps something of a call",
+    ),
+    Mutant(
+        repeated_ids_dropped,
+        "TokenEmbedding/repeated-ids",
+        "table",
+        step="dtable",
+        hint="the last place of each repeated id",
+    ),
+    Mutant(
+        repeated_ids_dropped,
+        "SoraModel/pre-tie-none-direction",
+        step="decoder.embedded.embedding.dtable",
+        hint="the last place of each repeated id",
+    ),
+    Mutant(gelu_with_the_other_backward, "GELU/exact", "x", blind="ReLU/rows", step="dx"),
+    Mutant(gelu_with_the_other_backward, "GELU/tanh", "x", step="dx"),
+    Mutant(
+        decoder_overwrites_dmemory,
+        "Decoder/pre-gelu-tanh-dropout",
+        "memory",
+        blind="DecoderLayer/post-relu",
+        step="dmemory",
+    ),
+    Mutant(decoder_overwrites_dmemory, "SoraModel/post-tie-none-direction", step="decoder.stack.dmemory"),
     Mutant(tied_table_gets_one_gradient_of_two, "TiedLinear/table"),
 ]
 
@@ -253,6 +317,19 @@ def test_caught(monkeypatch, mutant):
         assert wrong.largest_relative_error > 1e-6
     if mutant.blind is not None:
         assert run_checks(mutant.blind).passed
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=mutant_id)
+def test_named(monkeypatch, mutant):
+    """The first wrong step is the one where the mistake is, and no reason is given that is not the right one."""
+    mutant.plant(monkeypatch)
+    (wrong,) = run_checks(mutant.caught_by).checks
+    assert wrong.first_wrong_step == mutant.step, str(wrong)
+    if mutant.hint is None:
+        assert wrong.hints == ()
+    else:
+        assert len(wrong.hints) == 1
+        assert mutant.hint in wrong.hints[0]
 
 
 def test_after_a_mutant_the_real_layers_are_back():
