@@ -1,0 +1,41 @@
+"""A mistake is hidden in the layers: from its loss curve and its report, which one is it?"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from minisora.gradcheck.bug_zoo.cases import CASES
+from minisora.gradcheck.bug_zoo.loss_curve import EVERY, loss_curve
+from minisora.gradcheck.bug_zoo.planting import planted
+from minisora.gradcheck.built_in import run_checks
+
+
+class Question(NamedTuple):
+    """What is shown, the mistakes to choose from, and the number of the right one."""
+
+    text: str
+    choices: tuple[str, ...]
+    right: int
+
+
+def question(seed):
+    """Return the `Question` of a seed: the curves with and without a mistake, the report, and four mistakes."""
+    rng = np.random.default_rng(seed)
+    case = CASES[rng.integers(len(CASES))]
+    others = sorted({other.name for other in CASES} - {case.name})
+    choices = [case.name, *rng.choice(others, 3, replace=False)]
+    order = rng.permutation(len(choices))
+    right_curve = loss_curve(seed)
+    with planted(case):
+        (result,) = run_checks(case.caught_by).checks
+        curve = loss_curve(seed)
+    shown = "\n".join([_curves(right_curve, curve), "", str(replace(result, hints=()))])
+    return Question(shown, tuple(str(choices[i]) for i in order), int(np.flatnonzero(order == 0)[0]))
+
+
+def _curves(right, wrong):
+    """The two curves as lines of numbers."""
+    steps = [str(EVERY * (i + 1)) for i in range(len(right))]
+    rows = [("step", steps), ("right", [f"{x:.2f}" for x in right]), ("hidden mistake", [f"{x:.2f}" for x in wrong])]
+    return "\n".join(f"{name:15}" + "".join(f"{cell:>7}" for cell in cells) for name, cells in rows)
