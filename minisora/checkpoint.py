@@ -149,7 +149,7 @@ def load(name_or_folder, *, layers=None):
     header = read_header(path)
     description = _describe(folder, header)
     if missing := sorted(set(description.layers) - set(layers or ())):
-        raise CheckpointError(f"{path} was saved with its own {_named(missing)}; give layers={{...}}")
+        raise CheckpointError(f"{path} was saved with its own {_named(missing)}; give layers={{...}}, or --layer")
     dtype = _working_dtype(header, path, description.layers)
     if _least_values(description) > sum(math.prod(entry.shape) for entry in header.entries.values()):
         raise CheckpointError(f"{path} holds fewer numbers than its config needs")

@@ -296,8 +296,8 @@ def test_gradcheck_fails_where_a_gradient_is_wrong(monkeypatch):
 
 
 def test_gradcheck_mistakes():
-    assert "--all or --layer" in mistake("gradcheck")
-    assert "--all or --layer" in mistake("gradcheck", "--all", "--layer", "LayerNorm")
+    assert "expected one of --all, --layer NAME" in mistake("gradcheck")
+    assert "expected one of --all, --layer NAME" in mistake("gradcheck", "--all", "--layer", "LayerNorm")
     assert "Nothing" in mistake("gradcheck", "--layer", "Nothing")
 
 

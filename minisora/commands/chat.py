@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from minisora.commands.own_layers import layer_option, own_layers
+
 DEFAULT_MODEL = "sora/sora-base"
 
 model_name = {"default": DEFAULT_MODEL, "metavar": "NAME_OR_FOLDER"}
@@ -16,7 +18,8 @@ model_name = {"default": DEFAULT_MODEL, "metavar": "NAME_OR_FOLDER"}
 @click.option(
     "--turns", default=1, type=click.IntRange(1), help="At the prompt: how many of the last questions are read."
 )
-def command(question, name, context, turns):
+@layer_option
+def command(question, name, context, turns, own):
     """Answer QUESTION, or ask for questions until an empty line or Ctrl-D.
 
     A question may bring its facts along: minisora chat "城市=北京;天气=小雨|北京要带伞吗？"
@@ -26,7 +29,7 @@ def command(question, name, context, turns):
     facts = None if context is None else parse_facts(context)
     from minisora.checkpoint import load
 
-    pretrained = load(name)
+    pretrained = load(name, layers=own_layers(own))
     if question is None:
         converse(pretrained, facts, turns)
     else:

@@ -7,6 +7,7 @@ from click.core import ParameterSource
 
 from minisora.commands.options import MODEL_HELP, TRAINING_HELP, config_options, pick
 from minisora.commands.output import json_option, print_json
+from minisora.commands.own_layers import layer_option, own_layers
 from minisora.config import SoraConfig
 from minisora.training.config import TrainingConfig
 
@@ -34,6 +35,7 @@ KINDS = click.Choice(["characters", "whitespace"])
 @click.option(
     "--tie", type=click.Choice(["none", "output", "all"]), help="Default: all with one vocabulary, else output."
 )
+@layer_option
 @config_options(SoraConfig, MODEL_HELP)
 @config_options(TrainingConfig, TRAINING_HELP)
 @json_option
@@ -77,7 +79,7 @@ def begun(out, options, given):
         model, source, target = new_model(data, options, config.seed)
     else:
         refuse_model_options(given, "--start-from")
-        model, source, target = load(options["start_from"])
+        model, source, target = load(options["start_from"], layers=own_layers(options["own"]))
     return Trainer(model, data, source, target, config, dev=dev, folder=out)
 
 
@@ -91,7 +93,8 @@ def new_model(data, options, seed):
     sizes = {"source_vocab_size": source.vocab_size, "target_vocab_size": target.vocab_size}
     tie = options["tie"] or ("all" if source is target else "output")
     model_config = SoraConfig(**sizes, tie=tie, **pick(options, MODEL_HELP))
-    return SoraModel(model_config, np.random.default_rng(seed)), source, target
+    layers = own_layers(options["own"])
+    return SoraModel(model_config, np.random.default_rng(seed), layers=layers), source, target
 
 
 def refuse_model_options(given, option):
@@ -113,7 +116,7 @@ def continued(out, options, given):
         raise CheckpointError(f"expected a training to resume in {out}, found none")
     folder = read_pointer(out, "latest")
     config = read_state(folder).config
-    model, source, target = load(folder)
+    model, source, target = load(folder, layers=own_layers(options["own"]))
     config = replace(config, **pick({name: options[name] for name in given}, TRAINING_HELP))
     data, dev = read_data(options)
     return Trainer(model, data, source, target, config, dev=dev, folder=out)

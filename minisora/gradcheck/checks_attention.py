@@ -56,8 +56,11 @@ def attention(rng, *, targets=5, causal=False, scale=None, pad=False, blind=Fals
         },
     },
 )
-def multi_head_attention(rng, *, cross=False, causal=False, pad=False, bias=True, dropout=0.0, key=None):
-    layer = randomize(MultiHeadAttention(D, H, rng, dropout=dropout, bias=bias, backend="numpy", dtype=np.float64), rng)
+def multi_head_attention(
+    rng, *, make=MultiHeadAttention, cross=False, causal=False, pad=False, bias=True, dropout=0.0, key=None
+):
+    ours = {} if bias else {"bias": False}
+    layer = randomize(make(D, H, rng, dropout=dropout, dtype=np.float64, **ours), rng)
     inputs = {"x": rng.normal(size=(B, T, D))}
     if cross:
         inputs["memory"] = rng.normal(size=(B, S, D))

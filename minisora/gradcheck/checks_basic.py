@@ -17,8 +17,9 @@ from minisora.layers.positional import LearnedPositions, SinusoidalPositions
 
 
 @register("Linear", {"bias": {"bias": True}, "no-bias": {"bias": False}})
-def linear(rng, *, bias):
-    layer = randomize(Linear(D, D_FF, rng, bias=bias, dtype=np.float64), rng)
+def linear(rng, *, make=Linear, bias=True):
+    ours = {} if bias else {"bias": False}
+    layer = randomize(make(D, D_FF, rng, dtype=np.float64, **ours), rng)
     return Probe(layer, {"x": rng.normal(size=(B, T, D))})
 
 
@@ -28,10 +29,10 @@ def tied_linear(rng):
 
 
 @register("TokenEmbedding", {"repeated-ids": {}})
-def token_embedding(rng):
+def token_embedding(rng, *, make=TokenEmbedding):
     """Fewer rows than ids, so that ids repeat, within a sequence and between sequences; row 3 is never used."""
     ids = rng.choice([0, 1, 2, 4], (B, T))
-    return Probe(TokenEmbedding(5, D, rng, dtype=np.float64), {"ids": ids})
+    return Probe(make(5, D, rng, dtype=np.float64), {"ids": ids})
 
 
 @register("SinusoidalPositions", {"start": {"offset": 0}, "offset": {"offset": 3}})
@@ -49,22 +50,22 @@ def learned_positions(rng, *, offset):
     "LayerNorm",
     {"vector": {"shape": (D_FF,)}, "rows": {"shape": (B, T, D_FF)}, "large-eps": {"shape": (B, D_FF), "eps": 0.3}},
 )
-def layer_norm(rng, *, shape, eps=1e-5):
+def layer_norm(rng, *, shape, eps=1e-5, make=LayerNorm):
     """The large eps shows a derivative that forgets it in the first digits."""
-    layer = randomize(LayerNorm(D_FF, eps=eps, dtype=np.float64), rng)
+    layer = randomize(make(D_FF, eps=eps, dtype=np.float64), rng)
     return Probe(layer, {"x": rng.normal(0.5, 1.5, shape)})
 
 
 @register("ReLU", {"rows": {"layer": ReLU()}})
 @register("GELU", {"exact": {"layer": GELU("none")}, "tanh": {"layer": GELU("tanh")}})
-def activation(rng, *, layer):
+def activation(rng, *, layer=None, make=None):
     """Values out to where both tails are flat."""
-    return Probe(layer, {"x": rng.normal(0, 2, (B, T, D_FF))})
+    return Probe(make() if layer is None else layer, {"x": rng.normal(0, 2, (B, T, D_FF))})
 
 
 @register("Dropout", {"off": {"key": None}, "on": {"key": DropoutKey(31)}})
-def dropout(rng, *, key):
-    return Probe(Dropout(0.3), {"x": rng.normal(size=(B, T, D))}, key=key)
+def dropout(rng, *, key, make=Dropout):
+    return Probe(make(0.3), {"x": rng.normal(size=(B, T, D))}, key=key)
 
 
 @register(
@@ -76,6 +77,6 @@ def dropout(rng, *, key):
         "relu-dropout": {"activation": "relu", "dropout": 0.3, "key": DropoutKey(37)},
     },
 )
-def feed_forward(rng, *, activation, dropout=0.0, key=None):
-    layer = randomize(FeedForward(D, D_FF, rng, activation=activation, dropout=dropout, dtype=np.float64), rng)
+def feed_forward(rng, *, activation, dropout=0.0, key=None, make=FeedForward):
+    layer = randomize(make(D, D_FF, rng, activation=activation, dropout=dropout, dtype=np.float64), rng)
     return Probe(layer, {"x": rng.normal(size=(B, T, D))}, key=key)

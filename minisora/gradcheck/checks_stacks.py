@@ -71,8 +71,8 @@ def decoder(rng, **variant):
         "equal-logits": {"equal": True},  # a target told by its value instead of its place has a double here
     },
 )
-def softmax_cross_entropy(rng, *, label_smoothing=0.0, equal=False):
+def softmax_cross_entropy(rng, *, label_smoothing=0.0, equal=False, make=SoftmaxCrossEntropy):
     logits = rng.normal(0, 2, (B, T, V_TARGET))
     logits = np.round(logits) if equal else logits
     targets = padded_ids(rng, V_TARGET, B, T)
-    return Probe(SoftmaxCrossEntropy(label_smoothing=label_smoothing), {"logits": logits, "targets": targets})
+    return Probe(make(label_smoothing=label_smoothing), {"logits": logits, "targets": targets})
