@@ -98,7 +98,11 @@ def check(
 
 def _explained(result, probe, dout):
     """Return the result of a failed check with its first wrong step and what would explain it."""
-    step = first_wrong_step(probe, dout)
+    try:
+        step = first_wrong_step(probe, dout)
+    except Exception as error:  # whatever a layer does when it is looked at closely, what was found is reported
+        told = f"the first wrong step could not be looked for, {type(error).__name__}: {error}"
+        return replace(result, problems=(*result.problems, told))
     if step is None:
         return result
     return replace(result, first_wrong_step=step.name, hints=hints(step))

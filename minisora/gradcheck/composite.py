@@ -10,6 +10,7 @@ from minisora.gradcheck.differences import swept, two_point
 from minisora.gradcheck.probe import Probe
 
 _WRONG = 1e-6
+_WATCHED = ("forward", "backward")
 
 
 class WrongCall(NamedTuple):
@@ -127,14 +128,17 @@ def _probe_of(call):
 def _watched(layer, calls, order, moved=None):
     """Record the calls of the sub-layers in ``calls``, and in ``order`` of their backward; add to the output of one."""
     parts = sublayers(layer)
+    own = {path: {name: vars(part)[name] for name in _WATCHED if name in vars(part)} for path, part in parts.items()}
     for path, part in parts.items():
         part.forward = _watched_forward(path, part, part.forward, calls, moved)
         part.backward = _watched_backward(part, part.backward, calls, order)
     try:
         yield
     finally:
-        for part in parts.values():
-            del part.forward, part.backward
+        for path, part in parts.items():
+            for name in _WATCHED:
+                delattr(part, name)
+            vars(part).update(own[path])
 
 
 def _watched_forward(path, part, original, calls, moved):

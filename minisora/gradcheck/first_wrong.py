@@ -79,18 +79,22 @@ def _entering(probe, stages, values):
     for variable, value in probe.variables.items():
         saved = value.copy()
         value += 0.1
-        for name, stage in stages.items():
-            read = arguments(stage)
-            moved = variable not in probe.inputs and _differs(stage(*(values[x] for x in read)), values[name])
-            if variable in read or moved:
-                entering[name].append(variable)
-                break
-        value[...] = saved
+        try:
+            first = next(name for name in stages if _reads(stages[name], variable, values, values[name], probe))
+        except StopIteration:
+            continue
+        finally:
+            value[...] = saved
+        entering[first].append(variable)
     return entering
 
 
-def _differs(a, b):
-    return not np.array_equal(a, b)
+def _reads(stage, variable, values, value, probe):
+    """Whether a stage has this input among its arguments, or changes now that this parameter is another."""
+    read = arguments(stage)
+    if variable in probe.inputs:
+        return variable in read
+    return not np.array_equal(stage(*(values[name] for name in read)), value)
 
 
 def _stage_gradient(stages, values, number, dout):

@@ -55,7 +55,7 @@ class Probe:
     def __init__(self, layer, inputs, *, key=None, masks=None):
         self.layer, self.key, self.masks = layer, key, dict(masks or {})
         self.inputs = {name: np.array(value) for name, value in inputs.items()}
-        self._parameters = dict(layer.parameters())
+        self._parameters = dict(layer.parameters()) if hasattr(layer, "parameters") else {}
         self.variables = {name: value for name, value in self.inputs.items() if value.dtype.kind not in "iub"}
         self.variables |= {name: parameter.data for name, parameter in self._parameters.items() if parameter.trainable}
         for name, value in self.variables.items():

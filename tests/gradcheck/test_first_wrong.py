@@ -186,3 +186,34 @@ def test_a_gradient_with_the_batch_still_in_it_lacks_a_sum():
     result = check(Probe(pair, {"x": rng.normal(size=(3, 5)), "w": rng.normal(size=5)}))
     assert result.first_wrong_step == "dw"
     assert result.hints == ("dw summed over its first axis is right: a missing sum over the batch",)
+
+
+def test_an_object_without_parameters_is_checked_all_the_same(rng):
+    class Plain:
+        def forward(self, x):
+            return np.sin(x), x
+
+        def backward(self, dout, x):
+            return -dout * np.cos(x)
+
+    result = check(Probe(Plain(), {"x": rng.normal(size=(3, 5))}))
+    assert result.first_wrong_step == "dx"
+
+
+def test_what_was_found_is_reported_even_when_the_step_cannot_be_looked_for(rng, monkeypatch):
+    monkeypatch.setattr(Staged, "stages", lambda self, *, key=None: {"out": lambda nothing: nothing})
+    result = check(staged_probe("dhidden"))
+    assert result.first_wrong_step is None
+    assert result.largest_relative_error > 1e-3
+    assert "could not be looked for, ValueError: stage 'out' is expected to read" in result.problems[0]
+
+
+def test_the_layers_are_left_as_they_were(rng):
+    layer = randomize(Two(rng, "dx"), rng)
+    layer.parts[0].forward = forward = layer.parts[0].forward  # an attribute of the object itself
+    before = [parameter.data.copy() for _, parameter in layer.parameters()]
+    assert not check(Probe(layer, {"x": rng.normal(size=(3, 5))})).passed
+    assert layer.parts[0].forward is forward
+    assert "forward" not in vars(layer.parts[1])
+    for (_, parameter), data in zip(layer.parameters(), before, strict=True):
+        np.testing.assert_array_equal(parameter.data, data)
