@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from minisora.gradcheck.complex_step import NotAnalytic, complex_derivative, complex_terms, require_analytic
-from minisora.gradcheck.differences import is_kink, swept, two_point
+from minisora.gradcheck.differences import entry_lines, is_kink, swept, two_point
 from minisora.gradcheck.errors import (
     FLOOR,
     LARGEST_ERROR,
@@ -159,7 +159,7 @@ def _compare_entries(probe, dout, gradients, rng, entries, tolerance):
     with probe.weighted(dout) as terms:
         for name, gradient in gradients.items():
             chosen = _choose(gradient.size, entries, rng)
-            line_at = _entry_lines(probe.variables[name], terms)
+            line_at = entry_lines(probe.variables[name], terms)
             analytic = gradient.reshape(-1)[chosen]
             numerical = np.array([two_point(line_at(i)) for i in chosen])
             # A gradient that must vanish has no size of its own: rounding would be compared with rounding.
@@ -183,7 +183,7 @@ def _compare_by_complex_step(probe, dout, gradients, rng, entries, tolerance):
             analytic = gradient.reshape(-1)[chosen[name]]
             own_scale = gradient_scale(gradient, found[name], largest)
             scale = max(largest, own_scale) if must_vanish(name) else own_scale
-            line_at = _entry_lines(probe.variables[name], terms)
+            line_at = entry_lines(probe.variables[name], terms)
             on_kink = np.zeros(len(analytic), bool)
             for j in np.flatnonzero(np.abs(analytic - found[name]) > tolerance * scale):
                 on_kink[j] = is_kink(line_at(chosen[name][j]), largest)
@@ -197,23 +197,6 @@ def _choose(size, entries, rng):
     if entries is None or entries >= size:
         return np.arange(size)
     return np.sort(rng.choice(size, entries, replace=False))
-
-
-def _entry_lines(value, terms):
-    """Return a function from the flat index of an entry to the line along it."""
-
-    def line_at(i):
-        old = value.flat[i]
-
-        def line(t):
-            value.flat[i] = old + t
-            result = terms()
-            value.flat[i] = old
-            return result
-
-        return line
-
-    return line_at
 
 
 def _look_again(line_at, chosen, analytic, numerical, scale, largest, tolerance):

@@ -67,3 +67,23 @@ def is_kink(line, scale, steps=KINK_STEPS):
         if float(np.abs(right - left).sum()) > KINK * scale:
             return True
     return False
+
+
+def entry_lines(value, terms):
+    """Return a function from the flat index of an entry of an array to the line along it.
+
+    ``terms()`` evaluates at the array's present values; the entry is put back after each evaluation.
+    """
+
+    def line_at(i):
+        old = value.flat[i]
+
+        def line(t):
+            value.flat[i] = old + t
+            result = terms()
+            value.flat[i] = old
+            return result
+
+        return line
+
+    return line_at

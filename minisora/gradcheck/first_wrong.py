@@ -6,7 +6,7 @@ import numpy as np
 
 from minisora.gradcheck.claims import recorded
 from minisora.gradcheck.composite import first_wrong_call, sublayers
-from minisora.gradcheck.differences import two_point
+from minisora.gradcheck.differences import entry_lines, two_point
 from minisora.gradcheck.errors import largest_entry, relative_error
 from minisora.gradcheck.probe import must_vanish
 from minisora.gradcheck.stages import arguments, evaluate, stages_of
@@ -131,18 +131,7 @@ def _among_tensors(probe, dout, names):
 
 def numerical_gradient(probe, dout, name):
     """Return the true gradient of one input or parameter, by two points an entry."""
+    value = probe.variables[name]
     with probe.weighted(dout) as terms:
-        value = probe.variables[name]
-
-        def line(i):
-            old = value.flat[i]
-
-            def moved(t):
-                value.flat[i] = old + t
-                result = terms()
-                value.flat[i] = old
-                return result
-
-            return moved
-
-        return np.array([two_point(line(i)) for i in range(value.size)]).reshape(value.shape)
+        line_at = entry_lines(value, terms)
+        return np.array([two_point(line_at(i)) for i in range(value.size)]).reshape(value.shape)
