@@ -6,7 +6,9 @@ import numpy as np
 
 
 def array_module(array):
-    """Return ``cupy`` for an array on the GPU and ``numpy`` for every other one, so that one formula serves both."""
+    """Return ``numpy`` for an array on the host, ``cupy`` for one on the GPU, so that one formula serves both."""
+    if isinstance(array, np.ndarray | np.generic):
+        return np
     if type(array).__module__.partition(".")[0] == "cupy":
         return sys.modules["cupy"]
-    return np
+    raise TypeError(f"expected an array of NumPy or CuPy, got {type(array).__name__}")

@@ -62,7 +62,7 @@ def mix64(z):
     return z ^ (z >> 31)
 
 
-def row_hashes(key, start, stop, xp=np):
+def row_hashes(key, start, stop, xp):
     """Return the hash of rows ``start .. stop - 1`` as uint32: the low half of SplitMix64 started from the key."""
     base = np.uint64(mix64((key.seed & _U64) ^ mix64(key.path)))
     z = base + xp.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
@@ -88,7 +88,7 @@ def check_dropout_probability(p):
         raise ValueError(f"a dropout probability must be at least 0 and below 1, got {p!r}")
 
 
-def keep_mask(p, key, shape, xp=np):
+def keep_mask(p, key, shape, xp):
     """Return the boolean array (True = kept) of dropout with probability p under a key.
 
     Parameters

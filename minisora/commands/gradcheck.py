@@ -40,15 +40,25 @@ def command(own, kind, everything, layers, mode, html, zoo, quiz, seed, as_json)
 
 
 def run(own, kind, layers, mode, quiet):
-    """The `Report` of the checks asked for; their names pass by while they run."""
-    from minisora.gradcheck import Report, named_checks
+    """The `Report` of the checks asked for; their names pass by while they run.
 
+    The properties of the whole model are tried too, with everything and with a layer of one's own that a model takes.
+    """
+    from minisora.gradcheck import Report, check_properties, named_checks
+    from minisora.layers.factory import LayerFactory
+
+    properties = []
     if own:
         from minisora.gradcheck.own_layer import checks_for, load_class
 
-        checks = checks_for(kind, load_class(own))
+        make = load_class(own)
+        checks = checks_for(kind, make)
+        if kind in LayerFactory.NAMES:
+            properties = check_properties(layers={kind: make})
     else:
         checks = named_checks(layers or None)
+        if not layers:
+            properties = check_properties()
     shown = not quiet and sys.stderr.isatty()
     results = []
     for check in checks:
@@ -57,7 +67,7 @@ def run(own, kind, layers, mode, quiet):
         results.append(check.run(**({} if mode is None else {"mode": mode})))
     if shown:
         click.echo("\r" + " " * 60 + "\r", nl=False, err=True)
-    return Report(tuple(results))
+    return Report(tuple(results), tuple(properties))
 
 
 def show(report, html, as_json):
@@ -76,7 +86,7 @@ def show(report, html, as_json):
 
 
 def show_zoo(as_json):
-    """Print the table of the mistakes; it takes a minute."""
+    """Print the table of the mistakes; it takes two minutes."""
     from minisora.gradcheck.bug_zoo.table import zoo_rows, zoo_table
 
     rows = zoo_rows()

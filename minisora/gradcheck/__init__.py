@@ -5,7 +5,12 @@ The built-in checks cover every layer of `minisora.layers`, attention's kernels 
     report = run_checks()  # or run_checks("LayerNorm"), run_checks(["Linear", "MultiHeadAttention/cross"])
     print(report)  # a table; of failed checks also every tensor, its worst entry and both values there
     report.passed, report.largest_relative_error
-    report.to_json()  # {"largest_relative_error": x, "checks": [{"name", "largest_relative_error", "passed"}]}
+    report.to_json()  # {"largest_relative_error": x, "checks": [{"name", "largest_relative_error", "passed", ...}]}
+
+What no gradient shows, a mask that is ignored or a cache that forgets, the properties of the whole model show::
+
+    for kept in check_properties():
+        print(kept)
 
 A layer of one's own, anything that follows the protocol of `minisora.layers.layer.Layer` in float64::
 
@@ -25,6 +30,10 @@ _HOMES = {
     "FunctionPair": "probe",
     "randomize": "probe",
     "relative_error": "errors",
+    "check_properties": "properties",
+    "PROPERTIES": "properties",
+    "Property": "properties",
+    "PropertyResult": "properties",
     "Report": "report",
     "CheckResult": "report",
     "TensorResult": "report",

@@ -12,13 +12,15 @@ def check_html(result):
 
 
 def report_html(report):
-    """Return the table of a `Report`, and the tables of the checks that failed."""
+    """Return the table of a `Report`, the tables of the checks that failed, and the properties."""
     failed = "".join(check_html(check) for check in report.checks if not check.passed)
-    return _table(_REPORT_HEAD, report.rows()) + failed
+    properties = _table(_PROPERTY_HEAD, [kept.cells() for kept in report.properties]) if report.properties else ""
+    return _table(_REPORT_HEAD, report.rows()) + failed + properties
 
 
-_CHECK_HEAD = ("tensor", "shape", "error", "cosine", "best scale", "worst at", "backward", "differences", "kinks")
+_CHECK_HEAD = ("tensor", "shape", "error", "cosine", "scale", "worst at", "backward", "numerical", "kinks")
 _REPORT_HEAD = ("check", "mode", "entries", "kinks", "largest error", "seconds", "verdict")
+_PROPERTY_HEAD = ("property", "what it promises", "broken by", "verdict")
 
 
 def _table(head, rows):

@@ -127,9 +127,17 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Report:
-    """The results of several checks. ``str(report)`` is a table for people, `to_json` one for programs."""
+    """The results of several checks. ``str(report)`` is a table for people, `to_json` one for programs.
+
+    Attributes
+    ----------
+    checks : tuple of CheckResult
+    properties : tuple of minisora.gradcheck.properties.PropertyResult
+        What the whole model must keep besides, where that was tried.
+    """
 
     checks: tuple[CheckResult, ...] = field(default=())
+    properties: tuple = ()
 
     @property
     def largest_relative_error(self):
@@ -138,8 +146,8 @@ class Report:
 
     @property
     def passed(self):
-        """True when every check passed."""
-        return all(check.passed for check in self.checks)
+        """True when every check passed and every property is kept."""
+        return all(result.passed for result in (*self.checks, *self.properties))
 
     def rows(self):
         """Return the cells of the report's table, one row a check."""
@@ -157,10 +165,11 @@ class Report:
         ]
 
     def to_dict(self):
-        """Return ``{"largest_relative_error": x, "checks": [...]}``, each check as `CheckResult.to_dict` gives it."""
+        """Return ``{"largest_relative_error": x, "checks": [...], "properties": [...]}``, each by its own `to_dict`."""
         return {
             "largest_relative_error": self.largest_relative_error,
             "checks": [check.to_dict() for check in self.checks],
+            "properties": [kept.to_dict() for kept in self.properties],
         }
 
     def to_json(self):
@@ -179,7 +188,15 @@ class Report:
         failed = sum(not check.passed for check in self.checks)
         verdict = f"{failed} FAILED" if failed else "all passed"
         worst = f"largest relative error {self.largest_relative_error:.1e}"
-        return "\n".join(lines + ["", f"{len(self.checks)} checks, {verdict}, {worst}"])
+        lines += ["", f"{len(self.checks)} checks, {verdict}, {worst}"]
+        return "\n".join(lines + self._property_lines())
+
+    def _property_lines(self):
+        if not self.properties:
+            return []
+        broken = sum(not kept.passed for kept in self.properties)
+        verdict = f"{broken} BROKEN" if broken else "all kept"
+        return ["", *map(str, self.properties), "", f"{len(self.properties)} properties, {verdict}"]
 
 
 def _short(number):

@@ -75,7 +75,7 @@ def _attention(masks):
         return exps / np.where(total == 0, 1, total)
 
     def dropped(weights):
-        return weights if dropout is None else weights * keep_mask(*dropout, weights.shape) / (1 - dropout[0])
+        return weights if dropout is None else weights * keep_mask(*dropout, weights.shape, np) / (1 - dropout[0])
 
     def out(dropped, v):
         return np.einsum("bhts,bhsd->bhtd", dropped, v)

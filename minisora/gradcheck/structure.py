@@ -92,6 +92,32 @@ def position_mixing(attention, x, order):
     return _distance(out[:, order], attention(x[:, order])) / np.abs(out).max()
 
 
+def gradient_leak(model, source_ids, decoder_ids, position, rng):
+    """Return the largest gradient that reaches what the logits of the first sequence up to ``position`` cannot know.
+
+    That is: any other sequence, the decoder's later tokens, and the memory that the mask hides.
+    """
+    mask = source_ids != model.config.pad_id
+    decoder, memory = model.decoder, model.encoder(source_ids, key_mask=mask)
+    x = decoder.embedded(decoder_ids)
+    out, cache = decoder.stack.forward(x, memory, memory_mask=mask)
+    dout = np.zeros_like(out)
+    dout[0, : position + 1] = rng.normal(size=dout[0, : position + 1].shape)
+    dx, dmemory = decoder.stack.backward(dout, cache)
+    unknown = [dx[1:], dx[0, position + 1 :], dmemory[1:], dmemory[0][~mask[0]]]
+    return max(_distance(gradient, 0) for gradient in unknown)
+
+
+def silent_parameters(model, source_ids, decoder_ids, rng):
+    """Return the names of the parameters whose gradient is 0 everywhere: the loss does not reach them."""
+    logits, cache = model.forward(source_ids, decoder_ids)
+    model.zero_grad()
+    model.backward(rng.normal(size=logits.shape), cache)
+    silent = [name for name, parameter in model.parameters() if not parameter.grad.any()]
+    model.zero_grad()
+    return silent
+
+
 def repeated_parameters(layer):
     """Return the names under which `parameters` yields a Parameter that it has yielded already: an update too many."""
     seen, repeated = set(), []
@@ -109,4 +135,4 @@ def _others(ids, vocab_size):
 
 def _distance(a, b):
     difference = np.abs(a - b)
-    return float(difference.max()) if np.isfinite(difference).all() else float("inf")
+    return float(difference.max(initial=0.0)) if np.isfinite(difference).all() else float("inf")

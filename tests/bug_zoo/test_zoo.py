@@ -3,9 +3,9 @@
 import pytest
 
 from minisora.gradcheck import run_checks
-from minisora.gradcheck.bug_zoo import CASES, planted
+from minisora.gradcheck.bug_zoo import CASES, WIRING, planted
 from minisora.gradcheck.bug_zoo.loss_curve import loss_curve
-from minisora.gradcheck.bug_zoo.quiz import question
+from minisora.gradcheck.bug_zoo.quiz import MISTAKES, question
 from minisora.gradcheck.bug_zoo.table import zoo_rows, zoo_table
 
 
@@ -30,23 +30,27 @@ def test_a_mistake_changes_the_curve_and_leaves_nothing_behind():
 @pytest.mark.slow
 def test_the_table_has_every_mistake_caught_and_no_false_hint():
     rows = zoo_rows()
-    assert rows[0]["caught_by"] == []
+    assert rows[0]["gradients"] == rows[0]["properties"] == []
     for row in rows[1:]:
         cases = [case for case in CASES if case.name == row["mistake"]]
-        assert row["caught_by"], row
-        assert row["first_wrong_step"] == cases[0].step
-        assert (row["hint"] is None) == (cases[0].hint is None)
-    assert len(rows) == 1 + len({case.plant for case in CASES})
+        if cases:
+            assert row["gradients"], row
+            assert row["first_wrong_step"] == cases[0].step
+            assert (row["hint"] is None) == (cases[0].hint is None)
+        else:
+            (case,) = (case for case in WIRING if case.name == row["mistake"])
+            assert set(row["properties"]) >= set(case.broken)
+    assert len(rows) == 1 + len({case.plant for case in [*CASES, *WIRING]})
     assert zoo_table(rows).count("\n") == len(rows) + 1
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 4])
 def test_a_question_has_four_choices_and_one_answer(seed):
     asked = question(seed)
     assert asked == question(seed)
     assert len(set(asked.choices)) == 4
-    assert asked.choices[asked.right] in {case.name for case in CASES}
+    assert asked.choices[asked.right] in {case.name for case in MISTAKES}
     assert asked.choices[asked.right] not in asked.text
     assert "hint" not in asked.text
-    assert "FAILED" in asked.text
+    assert ("FAILED" in asked.text) != ("BROKEN" in asked.text)
     assert run_checks("LayerNorm").passed  # the mistake is gone

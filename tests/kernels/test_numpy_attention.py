@@ -128,7 +128,7 @@ def test_dropout_scales_the_kept_weights():
     out, cache = attention_forward(q, k, v, dropout=(0.4, key))
     weights = attention_steps(cache).weights
     np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-14)  # before dropout
-    np.testing.assert_allclose(out, (weights * keep_mask(0.4, key, weights.shape) / 0.6) @ v, rtol=1e-13)
+    np.testing.assert_allclose(out, (weights * keep_mask(0.4, key, weights.shape, np) / 0.6) @ v, rtol=1e-13)
 
 
 def test_the_steps_belong_to_the_gradients():

@@ -12,7 +12,7 @@ def test_survivors_are_scaled_and_backward_uses_the_same_mask(rng):
     x, dout = rng.normal(size=(5, 7, 11)), rng.normal(size=(5, 7, 11))
     out, cache = layer.forward(x, key=key)
     layer.forward(x, key=key.child("a later call"))  # one layer, used twice: each cache has its own key
-    factor = keep_mask(0.25, key, x.shape) / 0.75
+    factor = keep_mask(0.25, key, x.shape, np) / 0.75
     np.testing.assert_allclose(out, x * factor, rtol=1e-15)
     np.testing.assert_allclose(layer.backward(dout, cache), dout * factor, rtol=1e-15)
 

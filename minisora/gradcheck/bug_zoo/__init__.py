@@ -5,9 +5,12 @@
     for case in CASES:
         with planted(case):
             print(run_checks(case.caught_by))
+    for case in WIRING:
+        with planted(case):
+            print(*check_properties(case.broken), sep="\n")
 """
 
-from minisora.gradcheck.bug_zoo.cases import CASES, Case
+from minisora.gradcheck.bug_zoo.cases import CASES, WIRING, Case, Wiring
 from minisora.gradcheck.bug_zoo.planting import planted
 
-__all__ = ["CASES", "Case", "planted"]
+__all__ = ["CASES", "WIRING", "Case", "Wiring", "planted"]

@@ -1,9 +1,12 @@
-"""The mistakes, each with the check that catches it and what the report must say of it."""
+"""The mistakes, each with the check that catches it and what the report must say of it.
+
+`CASES` are those that gradient checks catch; `WIRING` those that only a property of the whole shows.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minisora.gradcheck.bug_zoo import gradients
+from minisora.gradcheck.bug_zoo import gradients, wiring
 
 
 class Case(NamedTuple):
@@ -20,6 +23,22 @@ class Case(NamedTuple):
     def name(self):
         """The mistake in words."""
         return self.plant.__name__.replace("_", " ")
+
+    @property
+    def seen(self):
+        """Where others shipped it."""
+        return self.plant.seen
+
+
+class Wiring(NamedTuple):
+    """One mistake that leaves the gradients of its part right, and properties that it breaks."""
+
+    plant: Callable
+    broken: tuple[str, ...]
+    blind: str  # a gradient check of the very part, which the mistake passes
+
+    name = Case.name
+    seen = Case.seen
 
 
 CASES = [
@@ -111,4 +130,58 @@ CASES = [
     ),
     Case(gradients.decoder_overwrites_dmemory, "SoraModel/post-tie-none-direction", step="decoder.stack.dmemory"),
     Case(gradients.tied_table_gets_one_gradient_of_two, "TiedLinear/table"),
+]
+
+WIRING = [
+    Wiring(
+        wiring.cross_attention_asks_from_the_memory,
+        (
+            "causal",
+            "known gradient",
+            "padding",
+            "batch order",
+            "batch of one",
+            "listening",
+            "cache",
+            "reorder",
+            "reached",
+        ),
+        blind="MultiHeadAttention/self",
+    ),
+    Wiring(
+        wiring.cross_attention_looks_at_the_target,
+        ("causal", "known gradient", "listening", "cache", "reached"),
+        blind="MultiHeadAttention/cross",
+    ),
+    Wiring(
+        wiring.heads_cut_without_a_permutation,
+        ("known gradient", "padding", "whole positions", "cache"),
+        blind="MultiHeadAttention/cross",
+    ),
+    Wiring(wiring.softmax_shifted_by_the_largest_of_all, ("large scores",), blind="attention/padding"),
+    Wiring(wiring.minus_infinity_on_a_row_that_sees_nothing, ("blind row",), blind="attention/padding"),
+    Wiring(wiring.minus_a_billion_on_a_row_that_sees_nothing, ("blind row",), blind="attention/padding"),
+    Wiring(wiring.causal_mask_aligned_at_the_other_corner, ("causal corner",), blind="attention/causal"),
+    Wiring(wiring.positional_base_of_100000, ("positions",), blind="SinusoidalPositions"),
+    Wiring(wiring.layer_norm_without_eps, ("layer norm",), blind="LayerNorm"),
+    Wiring(wiring.layer_norm_with_std_plus_eps, ("layer norm",), blind="LayerNorm"),
+    Wiring(wiring.layer_norm_with_the_unbiased_variance, ("layer norm",), blind="LayerNorm"),
+    Wiring(
+        wiring.layer_norm_over_time_too,
+        ("causal", "known gradient", "padding", "cache", "layer norm"),
+        blind="LayerNorm",
+    ),
+    Wiring(
+        wiring.layer_norm_over_the_batch_too,
+        ("causal", "known gradient", "padding", "batch order", "batch of one", "cache", "reorder", "layer norm"),
+        blind="LayerNorm",
+    ),
+    Wiring(wiring.loss_divided_by_its_own_count, ("summed loss",), blind="SoftmaxCrossEntropy"),
+    Wiring(wiring.tied_weights_updated_twice, ("tied once",), blind="TiedLinear"),
+    Wiring(wiring.step_forgets_the_position, ("cache",), blind="DecoderLayer/pre-no-padding"),
+    Wiring(wiring.step_forgets_the_memory_mask, ("cache",), blind="DecoderLayer/pre-no-padding"),
+    Wiring(wiring.step_forgets_the_last_norm, ("cache",), blind="DecoderLayer/pre-no-padding"),
+    Wiring(wiring.step_remembers_keys_as_values, ("cache",), blind="DecoderLayer/pre-no-padding"),
+    Wiring(wiring.reorder_forgets_the_past, ("reorder",), blind="DecoderLayer/pre-no-padding"),
+    Wiring(wiring.reorder_forgets_the_memory_mask, ("reorder",), blind="DecoderLayer/pre-no-padding"),
 ]

@@ -5,6 +5,7 @@ Each function plants one of them through ``patch.setattr(owner, name, value)``; 
 
 import numpy as np
 
+from minisora.gradcheck.bug_zoo.seen import seen
 from minisora.kernels import numpy_attention
 from minisora.layers import embedding
 from minisora.layers.activation import GELU
@@ -17,21 +18,25 @@ from minisora.layers.loss import SoftmaxCrossEntropy
 from minisora.layers.normalization import LayerNorm
 
 
+@seen("AkiRusProd/numpy-transformer, activations.py: Softmax.backward ends with / batch_size")
 def softmax_backward_divided_by_the_batch(patch):
     right = numpy_attention.softmax_backward
     patch.setattr(numpy_attention, "softmax_backward", lambda dw, w: right(dw, w) / len(w))
 
 
+@seen("eriklindernoren/ML-From-Scratch#71: p (1 - p) for the gradient of a softmax")
 def softmax_backward_without_the_sum(patch):
     patch.setattr(numpy_attention, "softmax_backward", lambda dweights, weights: dweights * weights)
 
 
+@seen("left out forward too: delzac/cntkx#10, ethen8181/machine-learning#13")
 def attention_backward_without_the_scale(patch):
     patch.setattr(
         numpy_attention, "scores_backward", lambda ds, q, k, scale: (ds @ k, ds.swapaxes(-1, -2) @ (q * scale))
     )
 
 
+@seen("aws-neuron/nki-samples#81: flash attention's backward did not drop dweights")
 def attention_backward_without_dropout(patch):
     right = numpy_attention.attention_backward
     broken = lambda dout, cache: right(dout, cache._replace(dropout=None))  # noqa: E731
@@ -49,6 +54,7 @@ def _with_backend_backward(method, attention_backward):
     return backward
 
 
+@seen("AkiRusProd/numpy-transformer, layer_norm.py; of a batch norm: denizyuret/Knet.jl#288")
 def gamma_outside_the_sums(patch):
     def backward(self, dout, cache):
         normalized, rstd = cache
@@ -74,6 +80,7 @@ def _layer_norm_forward_with(patch, rstd_of):
     patch.setattr(LayerNorm, "forward", forward)
 
 
+@seen("chainer/chainer#4191, of a batch renormalisation; #4190")
 def layer_norm_backward_forgets_eps(patch):
     right = LayerNorm.backward
 
@@ -84,16 +91,19 @@ def layer_norm_backward_forgets_eps(patch):
     patch.setattr(LayerNorm, "backward", backward)
 
 
+@seen("harvardnlp/annotated-transformer#122, where autograd follows; hyunwoongko/transformer#7")
 def layer_norm_forward_with_std_plus_eps(patch):
     _layer_norm_forward_with(patch, lambda centered, eps: 1 / (centered.std(axis=-1, keepdims=True) + eps))
 
 
+@seen("harvardnlp/annotated-transformer#119, where autograd follows")
 def layer_norm_forward_with_the_unbiased_std(patch):
     _layer_norm_forward_with(
         patch, lambda centered, eps: 1 / np.sqrt(centered.var(axis=-1, keepdims=True, ddof=1) + eps)
     )
 
 
+@seen("AkiRusProd/numpy-transformer, losses.py: 1 / N, then LogSoftmax.backward divides again")
 def cross_entropy_divided_twice(patch):
     right_forward, right_backward = SoftmaxCrossEntropy.forward, SoftmaxCrossEntropy.backward
 
@@ -109,6 +119,7 @@ def cross_entropy_divided_twice(patch):
     patch.setattr(SoftmaxCrossEntropy, "backward", backward)
 
 
+@seen("paiml/aprender#2182: backward divided by the batch whatever forward did")
 def cross_entropy_mean_over_tokens_forward_and_over_sequences_backward(patch):
     right_forward, right_backward = SoftmaxCrossEntropy.forward, SoftmaxCrossEntropy.backward
 
@@ -123,6 +134,7 @@ def cross_entropy_mean_over_tokens_forward_and_over_sequences_backward(patch):
     patch.setattr(SoftmaxCrossEntropy, "backward", backward)
 
 
+@seen("AkiRusProd/numpy-transformer, losses.py: np.isin(y, y[np.arange(len(t)), t])")
 def target_picked_by_value(patch):
     """The one is subtracted wherever the probability is the target's, not where the target is."""
 
@@ -135,6 +147,7 @@ def target_picked_by_value(patch):
     patch.setattr(SoftmaxCrossEntropy, "backward", backward)
 
 
+@seen("PaddlePaddle/Paddle#28622: ignore_index was ignored in backward")
 def padding_has_a_gradient(patch):
     right = SoftmaxCrossEntropy.backward
     patch.setattr(
@@ -144,6 +157,7 @@ def padding_has_a_gradient(patch):
     )
 
 
+@seen("AkiRusProd/numpy-transformer, decoder_layer.py: one Dropout in three places")
 def dropout_keeps_its_mask_in_the_layer(patch):
     """And the layer is one object in two places, so that backward uses the later mask."""
     right_forward, right_backward, right_init = Dropout.forward, Dropout.backward, EncoderLayer.__init__
@@ -161,6 +175,7 @@ def dropout_keeps_its_mask_in_the_layer(patch):
     patch.setattr(EncoderLayer, "__init__", init)
 
 
+@seen("HIPS/autograd#39, see #136; pymc-devs/pytensor#2242; karpathy/nn-zero-to-hero#57")
 def repeated_ids_dropped(patch):
     def scatter(table, ids, rows):
         table[ids] += rows
@@ -168,6 +183,7 @@ def repeated_ids_dropped(patch):
     patch.setattr(embedding, "scatter_add", scatter)
 
 
+@seen("harvard-edge/cs249r_book#1399: sigmoid(1.702 x) forward, the tanh formula backward")
 def gelu_with_the_other_backward(patch):
     right = GELU.backward
 
@@ -177,6 +193,7 @@ def gelu_with_the_other_backward(patch):
     patch.setattr(GELU, "backward", backward)
 
 
+@seen("mansimov/unsupervised-videos#9: a state that two decoders read, its gradient assigned")
 def decoder_overwrites_dmemory(patch):
     def backward(self, dout, cache):
         dx = dout if self.norm is None else self.norm.backward(dout, cache.norm)
@@ -187,6 +204,7 @@ def decoder_overwrites_dmemory(patch):
     patch.setattr(Decoder, "backward", backward)
 
 
+@seen("NVIDIA/TransformerEngine#3552: the later of two tied gradients replaced the earlier")
 def tied_table_gets_one_gradient_of_two(patch):
     def backward(self, dout, cache):
         vocab_size, d_model = self.table.data.shape

@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minisora.gradcheck.bug_zoo.cases import CASES
+from minisora.gradcheck.bug_zoo.cases import CASES, WIRING
 from minisora.gradcheck.bug_zoo.loss_curve import EVERY, loss_curve
 from minisora.gradcheck.bug_zoo.planting import planted
 from minisora.gradcheck.built_in import run_checks
+from minisora.gradcheck.properties import check_properties
+
+MISTAKES = [*CASES, *WIRING]
 
 
 class Question(NamedTuple):
@@ -22,16 +25,24 @@ class Question(NamedTuple):
 def question(seed):
     """Return the `Question` of a seed: the curves with and without a mistake, the report, and four mistakes."""
     rng = np.random.default_rng(seed)
-    case = CASES[rng.integers(len(CASES))]
-    others = sorted({other.name for other in CASES} - {case.name})
+    case = MISTAKES[rng.integers(len(MISTAKES))]
+    others = sorted({other.name for other in MISTAKES} - {case.name})
     choices = [case.name, *rng.choice(others, 3, replace=False)]
     order = rng.permutation(len(choices))
     right_curve = loss_curve(seed)
     with planted(case):
-        (result,) = run_checks(case.caught_by).checks
+        found = _report(case)
         curve = loss_curve(seed)
-    shown = "\n".join([_curves(right_curve, curve), "", str(replace(result, hints=()))])
+    shown = "\n".join([_curves(right_curve, curve), "", found])
     return Question(shown, tuple(str(choices[i]) for i in order), int(np.flatnonzero(order == 0)[0]))
+
+
+def _report(case):
+    """The failed gradient check without its hints, or what became of the properties."""
+    if case in CASES:
+        (result,) = run_checks(case.caught_by).checks
+        return str(replace(result, hints=()))
+    return "\n".join(map(str, check_properties()))
 
 
 def _curves(right, wrong):

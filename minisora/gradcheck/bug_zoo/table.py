@@ -1,52 +1,62 @@
-"""The table of the zoo: which checks catch a mistake, whether it is named, and what it costs in training."""
+"""The table of the zoo: what catches a mistake, whether it is named, what it costs in training, and who shipped it."""
 
-from minisora.gradcheck.bug_zoo.cases import CASES
+import numpy as np
+
+from minisora.gradcheck.bug_zoo.cases import CASES, WIRING
 from minisora.gradcheck.bug_zoo.loss_curve import loss_curve
 from minisora.gradcheck.bug_zoo.planting import planted
 from minisora.gradcheck.built_in import named_checks, run_checks
+from minisora.gradcheck.properties import check_properties
 
 
 def zoo_rows():
-    """Return one dict for each mistake: mistake, caught_by, first_wrong_step, hint, loss.
+    """Return one dict for each mistake: mistake, gradients, properties, first_wrong_step, hint, loss, seen.
 
-    ``caught_by`` are the layers with a check that fails along one direction; ``loss`` is the mean at the end of
-    `loss_curve`. The first row is the unchanged code.
+    ``gradients`` are the layers with a check that fails along one direction, ``properties`` those that are broken;
+    ``loss`` is the mean at the end of `loss_curve`. The first row is the unchanged code.
     """
     first = {case.plant: case for case in reversed(CASES)}  # one case for each mistake, the first of the list
-    rows = [{"mistake": "none", "caught_by": _caught(), "first_wrong_step": None, "hint": None, "loss": _loss()}]
-    for case in reversed(first.values()):
+    rows = [{"mistake": "none", **_measured(), "seen": None}]
+    for case in [*reversed(first.values()), *WIRING]:
         with planted(case):
-            (result,) = run_checks(case.caught_by).checks
-            rows.append(
-                {
-                    "mistake": case.name,
-                    "caught_by": _caught(),
-                    "first_wrong_step": result.first_wrong_step,
-                    "hint": result.hints[0] if result.hints else None,
-                    "loss": _loss(),
-                }
-            )
+            rows.append({"mistake": case.name, **_measured(getattr(case, "caught_by", None)), "seen": case.seen})
     return rows
 
 
 def zoo_table(rows):
     """Return the rows as a Markdown table."""
     lines = [
-        "| mistake | caught by the checks of | first wrong step | hint | loss |",
-        "| --- | --- | --- | --- | --- |",
+        "| mistake | gradient checks that fail | properties broken | first wrong step | hint | loss | seen in |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         step = f"`{row['first_wrong_step']}`" if row["first_wrong_step"] else "-"
-        cells = (row["mistake"], ", ".join(row["caught_by"]) or "-", step, row["hint"] or "-", f"{row['loss']:.2f}")
+        caught = (", ".join(row["gradients"]) or "-", ", ".join(row["properties"]) or "-")
+        cells = (row["mistake"], *caught, step, row["hint"] or "-", f"{row['loss']:.2f}", row["seen"] or "-")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _caught():
-    """The layers of which a check fails, by one direction over everything."""
-    failed = [check.layer for check in named_checks() if not check.run(mode="directional", explain=False).passed]
-    return list(dict.fromkeys(failed))
+def _measured(check=None):
+    """What the checks and properties say of the layers as they are now, and a training with them."""
+    result = run_checks(check).checks[0] if check else None
+    return {
+        "gradients": _failed_checks(),
+        "properties": [kept.name for kept in check_properties() if not kept.passed],
+        "first_wrong_step": result and result.first_wrong_step,
+        "hint": result.hints[0] if result and result.hints else None,
+        "loss": loss_curve()[-1],
+    }
 
 
-def _loss():
-    return loss_curve()[-1]
+def _failed_checks():
+    """The layers of which a check fails, by one direction over everything, or cannot run."""
+    with np.errstate(all="ignore"):
+        return list(dict.fromkeys(check.layer for check in named_checks() if not _passes(check)))
+
+
+def _passes(check):
+    try:
+        return check.run(mode="directional", explain=False).passed
+    except ValueError:  # shapes that do not fit, an output that is not finite
+        return False
