@@ -74,7 +74,7 @@ def test_a_name_is_taken_once():
 def test_json_begins_with_the_promised_form():
     report = run_checks(["Linear", "ReLU"])
     found = json.loads(report.to_json())
-    assert list(found) == ["largest_relative_error", "checks"]
+    assert list(found) == ["largest_relative_error", "checks", "properties"]
     assert [list(check)[:3] for check in found["checks"]] == [["name", "largest_relative_error", "passed"]] * 3
     assert [check["name"] for check in found["checks"]] == ["Linear/bias", "Linear/no-bias", "ReLU/rows"]
     assert all(check["passed"] is True for check in found["checks"])

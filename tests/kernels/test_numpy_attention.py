@@ -143,6 +143,37 @@ def test_the_steps_belong_to_the_gradients():
     np.testing.assert_allclose(steps.dscores.sum(axis=-1), 0, atol=1e-14)  # a softmax does not feel a common shift
 
 
+def test_every_step_by_its_formula():
+    """With hidden keys and dropout: scores, weights before dropout, and the gradients of both."""
+    q, k, v = random_inputs()
+    key_mask, dropout = np.ones((B, S), bool), (0.4, DropoutKey(5))
+    key_mask[1, 2:] = False
+    out, cache = attention_forward(q, k, v, key_mask=key_mask, scale=0.3, dropout=dropout)
+    assert cache.out is out
+    dout = np.random.default_rng(1).normal(size=out.shape)
+    scores = np.where(key_mask[:, None, None], 0.3 * q @ k.swapaxes(-1, -2), -np.inf)
+    weights = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+    dweights = dout @ v.swapaxes(-1, -2) * keep_mask(*dropout, weights.shape, np) / 0.6
+    dscores = weights * (dweights - (dweights * weights).sum(axis=-1, keepdims=True))
+    for dout_given in (None, dout):
+        steps = attention_steps(cache, dout_given)
+        np.testing.assert_allclose(steps.scores, scores, rtol=1e-13)
+        np.testing.assert_allclose(steps.weights, weights, rtol=1e-13)
+    np.testing.assert_allclose(steps.dweights, dweights, rtol=1e-13)
+    np.testing.assert_allclose(steps.dscores, dscores, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_no_keys_at_all_are_nothing_to_see(causal):
+    q, k, v = (np.ones((2, 3, length, 5)) for length in (4, 0, 0))
+    out, cache = attention_forward(q, k, v, causal=causal)
+    np.testing.assert_array_equal(out, np.zeros((2, 3, 4, 5)))
+    np.testing.assert_array_equal(cache.lse, np.full((2, 3, 4), -np.inf))
+    gradients = attention_backward(np.ones_like(out), cache)
+    assert [gradient.shape for gradient in gradients] == [q.shape, k.shape, v.shape]
+    assert not gradients[0].any()
+
+
 def test_backward_leaves_the_cache_alone():
     q, k, v = random_inputs()
     out, cache = attention_forward(q, k, v, causal=True)
@@ -167,12 +198,15 @@ def test_a_scale_of_numpys_keeps_float32():
     ("change", "message"),
     [
         (lambda q, k, v: dict(q=q[0], k=k, v=v), "expects q \\(B, H, T, d_k\\)"),
+        (lambda q, k, v: dict(q=q, k=k[0], v=v), "expects q \\(B, H, T, d_k\\)"),
+        (lambda q, k, v: dict(q=q, k=k, v=v[0]), "expects q \\(B, H, T, d_k\\)"),
         (lambda q, k, v: dict(q=q[:, :1], k=k, v=v), "the same B and H"),
         (lambda q, k, v: dict(q=q[..., :3], k=k, v=v), "the same d_k"),
         (lambda q, k, v: dict(q=q, k=k, v=v[:, :, :2]), "the same S"),
         (lambda q, k, v: dict(q=q.astype(np.float32), k=k, v=v), "one dtype"),
         (lambda q, k, v: dict(q=q, k=k, v=v, key_mask=np.ones((B, T), bool)), "boolean array \\(B, S\\)"),
         (lambda q, k, v: dict(q=q, k=k, v=v, key_mask=np.ones((B, S))), "boolean array"),
+        (lambda q, k, v: dict(q=q, k=k, v=v, key_mask=[True]), "attended, got list $"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minisora.kernels import DropoutKey, child, keep_mask
-from minisora.kernels.random import mix64, row_hashes
+from minisora.kernels.random import mix32, mix64, row_hashes
 
 
 def test_splitmix64_gives_the_published_first_outputs():
@@ -36,17 +36,26 @@ def test_frozen_vectors():
     ]
 
 
+def mix32_of_one(x):
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) % 2**32
+    x = ((x ^ (x >> 15)) * 0x846CA68B) % 2**32
+    return x ^ (x >> 16)
+
+
+def test_mix32_bit_by_bit():
+    """A mask shows little more than the high bits; every backend must have the low ones too."""
+    values = [0, 1, 2, 0xDEADBEEF, 0xFFFFFFFF, *(1 << bit for bit in range(32))]
+    x, scratch = np.array(values, np.uint32), np.empty(len(values), np.uint32)
+    assert mix32(x, scratch) is x
+    assert x.tolist() == [mix32_of_one(value) for value in values]
+
+
 def test_element_by_element_formula():
     key, p = DropoutKey(99).child("x"), 0.3
     mask = keep_mask(p, key, (2, 3, 7), np)
-
-    def mix32(x):
-        x = ((x ^ (x >> 16)) * 0x7FEB352D) % 2**32
-        x = ((x ^ (x >> 15)) * 0x846CA68B) % 2**32
-        return x ^ (x >> 16)
-
+    assert mask.dtype == bool
     hashes = row_hashes(key, 0, 6, np).tolist()
-    expected = [[mix32(row ^ (s * 0x9E3779B1 % 2**32)) >= int(p * 2**32) for s in range(7)] for row in hashes]
+    expected = [[mix32_of_one(row ^ (s * 0x9E3779B1 % 2**32)) >= int(p * 2**32) for s in range(7)] for row in hashes]
     np.testing.assert_array_equal(mask.reshape(6, 7), expected)
 
 
