@@ -14,7 +14,8 @@ def recorded(shapes):
     ----------
     shapes : dict of str to tuple
         Such as ``{"dscores": (B, H, T, S)}``. Where several functions use a name, the caller's value stays: it is what
-        the rest of the pass works with.
+        the rest of the pass works with. An array of as many axes must have this shape; one whose axes were merged, or
+        split, is brought back to it.
     """
     found, before = {}, sys.getprofile()
 
@@ -22,11 +23,15 @@ def recorded(shapes):
         if event == "return":
             local = frame.f_locals
             for name in shapes.keys() & local.keys():
-                if isinstance(local[name], np.ndarray) and local[name].shape == shapes[name]:
-                    found[name] = local[name].copy()
+                if isinstance(local[name], np.ndarray) and _fits(local[name], shapes[name]):
+                    found[name] = local[name].reshape(shapes[name]).copy()
 
     sys.setprofile(look)
     try:
         yield found
     finally:
         sys.setprofile(before)
+
+
+def _fits(array, shape):
+    return array.shape == shape or (array.ndim != len(shape) and array.size == np.prod(shape, dtype=int))

@@ -53,21 +53,29 @@ def _among_stages(probe, dout, stages):
     last = list(stages)[-1]
     with recorded({name: values[name].shape for name in stages}) as seen:
         out, cache = probe.forward()
-    if relative_error(out, values[last]) > WRONG:
+    factor = _common_factor(out, values[last])
+    if factor is None:
         wrong = [name for name in stages if name in seen and relative_error(seen[name], values[name]) > WRONG]
         return WrongStep(f"{wrong[0] if wrong else last} (forward)")
     with recorded({f"d{name}": values[name].shape for name in stages}) as claims:
         probe.backward(dout, cache)
+    dout_of_stages = factor * dout
     entering = _entering(probe, stages, values)
     for number, name in reversed(list(enumerate(stages))):
         if name != last and f"d{name}" in claims:
-            true = _stage_gradient(stages, values, number, dout)
+            true = _stage_gradient(stages, values, number, dout_of_stages)
             if relative_error(claims[f"d{name}"], true, largest_entry(claims[f"d{name}"])) > WRONG:
                 return WrongStep(f"d{name}", claims[f"d{name}"], true, probe, dout)
         step = _among_tensors(probe, dout, entering[name])
         if step is not None:
             return step
     return None
+
+
+def _common_factor(out, specified):
+    """Return the factor between forward's output and the specified one, such as 1 / N for a mean; None without one."""
+    factor = float((out * specified).sum() / max((specified * specified).sum(), np.finfo(float).tiny))
+    return factor if factor and relative_error(out, factor * specified) <= WRONG else None
 
 
 def _entering(probe, stages, values):

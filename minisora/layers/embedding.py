@@ -39,7 +39,8 @@ class TokenEmbedding(Layer):
 
     def backward(self, dout, cache):
         """dE[i] += sqrt(D) * the sum of dout over every place where id i stood. Return None: ids have no gradient."""
-        scatter_add(self.table.grad, cache.ids.reshape(-1), dout.reshape(-1, dout.shape[-1]) * self.scale)
+        drows = dout.reshape(-1, dout.shape[-1]) * self.scale  # (N, D)
+        scatter_add(self.table.grad, cache.ids.reshape(-1), drows)
 
 
 def scatter_add(table, ids, rows):

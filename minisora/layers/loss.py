@@ -64,9 +64,9 @@ class SoftmaxCrossEntropy(Layer):
         """dlogits = dtotal * (softmax(logits) - q), and 0 at padding; dtotal is a number, 1 / count for the mean."""
         exps, totals, targets, counted, shape = cache
         xp = array_module(exps)
-        scale = xp.where(counted, dtotal, 0).astype(exps.dtype)  # (N,)
-        dlogits = exps * (scale[:, None] / totals)
-        dlogits[xp.arange(len(targets)), targets] -= (1 - self.label_smoothing) * scale
+        dlosses = xp.where(counted, dtotal, 0).astype(exps.dtype)  # (N,)
+        dlogits = exps * (dlosses[:, None] / totals)
+        dlogits[xp.arange(len(targets)), targets] -= (1 - self.label_smoothing) * dlosses
         if self.label_smoothing:
-            dlogits -= (self.label_smoothing / exps.shape[-1]) * scale[:, None]
+            dlogits -= (self.label_smoothing / exps.shape[-1]) * dlosses[:, None]
         return dlogits.reshape(shape)

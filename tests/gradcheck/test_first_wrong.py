@@ -68,8 +68,19 @@ def test_the_step_that_is_wrong_is_named_though_others_follow(wrong, mode):
     assert check(staged_probe(wrong), mode=mode).first_wrong_step == wrong
 
 
-@pytest.mark.parametrize("name", [c.name for c in named_checks() if c.layer in ("attention", "MultiHeadAttention")])
-def test_the_specification_of_attention_is_what_attention_computes(name):
+SPECIFIED = [c.name for c in named_checks() if stages_of(c.build(np.random.default_rng(0))) is not None]
+
+
+def test_every_layer_that_is_not_made_of_layers_is_specified():
+    layers = {name.partition("/")[0] for name in SPECIFIED}
+    assert layers == {
+        "attention", "MultiHeadAttention", "LayerNorm", "Linear", "TiedLinear", "TokenEmbedding", "ReLU", "GELU",
+        "Dropout", "SoftmaxCrossEntropy",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPECIFIED)
+def test_the_specification_is_what_the_layer_computes(name):
     (named,) = named_checks(name)
     probe = named.build(np.random.default_rng(0))
     values = evaluate(stages_of(probe), probe.inputs)

@@ -73,14 +73,14 @@ CASES = [
         gradients.cross_entropy_divided_twice,
         "SoftmaxCrossEntropy/padding",
         "logits",
-        step="dlogits",
+        step="dlosses",
         hint="divided by N once too often",
     ),
     Case(
         gradients.cross_entropy_mean_over_tokens_forward_and_over_sequences_backward,
         "SoftmaxCrossEntropy/smoothing",
         "logits",
-        step="dlogits",
+        step="dlosses",
         hint="a missing 1/T",
     ),
     Case(
@@ -90,7 +90,7 @@ CASES = [
         blind="SoftmaxCrossEntropy/padding",
         step="dlogits",
     ),
-    Case(gradients.padding_has_a_gradient, "SoftmaxCrossEntropy/padding", "logits", step="dlogits"),
+    Case(gradients.padding_has_a_gradient, "SoftmaxCrossEntropy/padding", "logits", step="dlosses"),
     Case(
         gradients.dropout_keeps_its_mask_in_the_layer,
         "Dropout/on",

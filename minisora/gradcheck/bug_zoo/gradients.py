@@ -103,35 +103,32 @@ def layer_norm_forward_with_the_unbiased_std(patch):
     )
 
 
-@seen("AkiRusProd/numpy-transformer, losses.py: 1 / N, then LogSoftmax.backward divides again")
-def cross_entropy_divided_twice(patch):
-    right_forward, right_backward = SoftmaxCrossEntropy.forward, SoftmaxCrossEntropy.backward
+def _mean_loss(patch, divisor_of, backward_divisor_of):
+    """A total that is divided in forward, and its gradient divided by something else."""
+    right_forward = SoftmaxCrossEntropy.forward
 
     def forward(self, logits, targets, *, key=None):
         (total, count), cache = right_forward(self, logits, targets)
-        return (total / count, count), cache
+        return (total / divisor_of(cache), count), cache
 
     def backward(self, dtotal, cache):
-        count = cache.counted.sum()
-        return right_backward(self, dtotal, cache) / count / count
+        exps, totals, targets, counted, shape = cache
+        dlosses = np.where(counted, dtotal, 0) / backward_divisor_of(cache)
+        q = (1 - self.label_smoothing) * np.eye(shape[-1])[targets] + self.label_smoothing / shape[-1]
+        return (dlosses[:, None] * (exps / totals - q)).reshape(shape)
 
     patch.setattr(SoftmaxCrossEntropy, "forward", forward)
     patch.setattr(SoftmaxCrossEntropy, "backward", backward)
+
+
+@seen("AkiRusProd/numpy-transformer, losses.py: 1 / N, then LogSoftmax.backward divides again")
+def cross_entropy_divided_twice(patch):
+    _mean_loss(patch, lambda cache: cache.counted.sum(), lambda cache: cache.counted.sum() ** 2)
 
 
 @seen("paiml/aprender#2182: backward divided by the batch whatever forward did")
 def cross_entropy_mean_over_tokens_forward_and_over_sequences_backward(patch):
-    right_forward, right_backward = SoftmaxCrossEntropy.forward, SoftmaxCrossEntropy.backward
-
-    def forward(self, logits, targets, *, key=None):
-        (total, count), cache = right_forward(self, logits, targets)
-        return (total / targets.size, count), cache
-
-    def backward(self, dtotal, cache):
-        return right_backward(self, dtotal, cache) / cache.shape[0]
-
-    patch.setattr(SoftmaxCrossEntropy, "forward", forward)
-    patch.setattr(SoftmaxCrossEntropy, "backward", backward)
+    _mean_loss(patch, lambda cache: cache.targets.size, lambda cache: cache.shape[0])
 
 
 @seen("AkiRusProd/numpy-transformer, losses.py: np.isin(y, y[np.arange(len(t)), t])")
