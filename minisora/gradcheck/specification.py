@@ -132,7 +132,7 @@ def _dropout(layer, probe):
 
 
 def _softmax_cross_entropy(layer, probe):
-    """log_probabilities = log softmax(logits); losses = -sum_v q_v log_probabilities_v; out = the sum of those counted."""
+    """log_probabilities = log softmax(logits); losses = -sum_v q_v log_probabilities_v; out = their sum."""
 
     def log_probabilities(logits):
         return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
