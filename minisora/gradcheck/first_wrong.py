@@ -37,7 +37,9 @@ def first_wrong_step(probe, dout):
         call = first_wrong_call(probe, dout)
         if call is not None:
             return _inside(call)
-    return _among_tensors(probe, dout, list(probe.variables))
+    parameters = [name for name in probe.variables if name not in probe.inputs]
+    inputs = [name for name in probe.variables if name in probe.inputs]
+    return _among_tensors(probe, dout, [*reversed(parameters), *inputs])  # as a backward comes by them, mostly
 
 
 def _inside(call):
