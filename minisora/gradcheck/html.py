@@ -2,7 +2,6 @@
 
 from html import escape
 
-
 _STYLE = (
     "<style>.gradcheck td, .gradcheck th { padding: 2px 10px; text-align: left; white-space: nowrap; } "
     ".gradcheck td { font-family: monospace; } .gradcheck .wrong { color: #b00020; font-weight: bold; }</style>"

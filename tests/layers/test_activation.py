@@ -16,6 +16,18 @@ def test_relu_by_hand():
     np.testing.assert_array_equal(layer.backward(np.array([5.0, 5.0, 5.0]), cache), [0, 0, 5])
 
 
+def test_relu_of_infinities():
+    np.testing.assert_array_equal(ReLU()(np.array([-np.inf, np.inf])), [0, np.inf])
+
+
+def test_relu_of_complex_numbers_looks_at_their_real_part():
+    """What the complex step needs: at the kink it is 0, as its derivative there."""
+    x = np.array([-2 + 1e-20j, 0 + 1e-20j, 3 + 1e-20j])
+    out, cache = ReLU().forward(x)
+    np.testing.assert_array_equal(out, [0, 0, 3 + 1e-20j])
+    assert cache.x is x
+
+
 def test_erf_against_the_c_library():
     x = np.concatenate([np.linspace(-7, 7, 20011), [0.0, 1e-300, 0.46875, 4.0, 10.0, 40.0, 1e300, np.inf, -np.inf]])
     expected = np.array([math.erf(value) for value in x])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minisora.kernels import attention_forward
+from minisora.kernels import DropoutKey, attention_forward
 from minisora.layers.attention import MultiHeadAttention
 
 B, T, S, D, H = 2, 5, 7, 12, 3
@@ -36,6 +36,27 @@ def test_the_heads_are_the_columns(layer, rng):
     expected = head_by_head(layer, x, memory, key_mask)
     np.testing.assert_allclose(layer(x, memory, key_mask=key_mask), expected, rtol=1e-12)
     np.testing.assert_allclose(layer(x), head_by_head(layer, x, x, None), rtol=1e-12)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_weights_are_dropped_under_the_key(rng, causal):
+    layer, key = MultiHeadAttention(D, H, rng, dropout=0.4, dtype=np.float64), DropoutKey(3)
+    x, memory = rng.normal(size=(B, T, D)), rng.normal(size=(B, S, D))
+    q, k, v = (layer.split(w(a)) for a, w in ((x, layer.w_q), (memory, layer.w_k), (memory, layer.w_v)))
+    heads, _ = attention_forward(q, k, v, causal=causal, dropout=(0.4, key))
+    expected = layer.w_o(layer.merge(heads))
+    out, cache = layer.forward(x, memory, key=key, causal=causal)
+    np.testing.assert_array_equal(out, expected)
+    assert cache.is_cross is True
+    assert np.abs(out - layer(x, memory, causal=causal)).max() > 0.1
+    assert layer.forward(x, key=key)[1].is_cross is False
+
+
+def test_bias_and_precision_are_those_asked_for(rng):
+    without = MultiHeadAttention(D, H, rng, bias=False)
+    assert [name for name, _ in without.parameters()] == ["w_q.weight", "w_k.weight", "w_v.weight", "w_o.weight"]
+    assert {parameter.data.dtype.name for _, parameter in MultiHeadAttention(D, H, rng).parameters()} == {"float32"}
+    assert len(list(MultiHeadAttention(D, H, rng).parameters())) == 8
 
 
 def test_split_and_merge_are_inverse(layer, rng):

@@ -76,13 +76,14 @@ class FirstFailure:
 
 
 def tests_for(mutant):
-    """The test files, those named like the mutant's file first."""
+    """The test files in two rounds: those named like the mutant's file, which kill most, and all others."""
     files = []
     for name in TESTS:
         path = ROOT / "tests" / name
         files += sorted(path.glob("test_*.py")) if path.is_dir() else [path]
     own = f"test_{Path(mutant.file).stem}.py" if mutant else ""
-    return [str(path) for path in sorted(files, key=lambda path: path.name != own)]
+    rounds = [str(path) for path in files if path.name == own], [str(path) for path in files if path.name != own]
+    return [tests for tests in rounds if tests]
 
 
 def killed_by(mutant):
@@ -119,9 +120,13 @@ def _run_tests(mutant, writer):
     hypothesis.settings.load_profile("mutation")
     failure = FirstFailure()
     os.chdir(ROOT)
-    quiet = ["-x", "-q", "-p", "no:cacheprovider", "--tb=no"]
-    try:  # plain assertions: pytest's own import hook would find the unchanged source first
-        status = pytest.main([*quiet, "--assert=plain", *tests_for(mutant)], plugins=[failure])
+    # plain assertions: pytest's own import hook would find the unchanged source first
+    quiet = ["-x", "-q", "-p", "no:cacheprovider", "--tb=no", "--assert=plain"]
+    try:
+        for tests in tests_for(mutant):
+            status = pytest.main([*quiet, *tests], plugins=[failure])
+            if status != 0:
+                break
         os.write(writer, (failure.name or ("passed" if status == 0 else f"exit status {status}")).encode())
     finally:
         os._exit(0)
