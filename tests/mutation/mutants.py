@@ -1,6 +1,5 @@
 """Mutants of a source file: the same file with one small change, made by mutmut's operators."""
 
-import difflib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +59,10 @@ def _walk(node):
 
 
 def _difference(original, source):
-    """The lines that differ, before and after."""
-    lines = list(difflib.ndiff(original.splitlines(), source.splitlines()))
-    return tuple(" ".join(line[2:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
+    """The lines between the first and the last that differ, before and after."""
+    before, after = original.splitlines(), source.splitlines()
+    while before and after and before[0] == after[0]:
+        del before[0], after[0]
+    while before and after and before[-1] == after[-1]:
+        del before[-1], after[-1]
+    return tuple(" ".join(line.strip() for line in lines) for lines in (before, after))
