@@ -7,6 +7,7 @@ from minisora.config import SoraConfig
 from minisora.gradcheck import randomize
 from minisora.kernels import DropoutKey
 from minisora.layers.decoder import Decoder, DecoderLayer
+from minisora.layers.decoder_state import LayerState
 from minisora.layers.normalization import LayerNorm
 
 B, T, S, D = 3, 5, 7, 6
@@ -15,8 +16,8 @@ KEY = DropoutKey(13)
 
 def config(**changes):
     return SoraConfig(
-        source_vocab_size=23, target_vocab_size=23, d_model=D, num_heads=2, d_ff=13, num_decoder_layers=3, dropout=0.4,
-        **changes,
+        source_vocab_size=23, target_vocab_size=23, d_model=D, num_heads=2, d_ff=13, dropout=0.4,
+        **{"num_decoder_layers": 3, **changes},
     )  # fmt: skip
 
 
@@ -85,6 +86,16 @@ def test_a_stack_is_its_layers_each_with_a_key_of_its_own(rng, inputs, norm):
 def test_a_layer_without_a_memory_is_refused(rng, inputs):
     with pytest.raises(ValueError, match="expects memory"):
         DecoderLayer(config(), rng, dtype=np.float64).forward(inputs[0], None)
+
+
+def test_a_cache_or_a_state_of_another_stack_is_refused(rng, inputs):
+    x, memory, *_ = inputs
+    three, two = (Decoder(config(num_decoder_layers=n), rng, dtype=np.float64) for n in (3, 2))
+    out, cache = three.forward(x, memory)
+    with pytest.raises(ValueError, match=r"longer|shorter"):
+        two.backward(out, cache)
+    with pytest.raises(ValueError, match=r"longer|shorter"):
+        two.step(x[:, 0], [LayerState(layer.cross_attention.remember(memory), 4) for layer in three.layers])
 
 
 def test_what_is_built_has_the_sizes_and_the_precision_asked_for(rng):

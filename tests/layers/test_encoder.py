@@ -15,8 +15,8 @@ KEY = DropoutKey(11)
 
 def config(**changes):
     return SoraConfig(
-        source_vocab_size=23, target_vocab_size=23, d_model=D, num_heads=2, d_ff=13, num_encoder_layers=3, dropout=0.4,
-        **changes,
+        source_vocab_size=23, target_vocab_size=23, d_model=D, num_heads=2, d_ff=13, dropout=0.4,
+        **{"num_encoder_layers": 3, **changes},
     )  # fmt: skip
 
 
@@ -68,6 +68,13 @@ def test_a_stack_is_its_layers_each_with_a_key_of_its_own(rng, inputs, norm):
     np.testing.assert_array_equal(run(stack, x, key=KEY, key_mask=key_mask), expected)
     assert len(stack.layers) == 3
     assert (stack.norm is None) == (norm == "post")
+
+
+def test_a_cache_of_another_stack_is_refused(rng, inputs):
+    three, two = (Encoder(config(num_encoder_layers=n), rng, dtype=np.float64) for n in (3, 2))
+    out, cache = three.forward(inputs[0])
+    with pytest.raises(ValueError, match=r"longer|shorter"):
+        two.backward(out, cache)
 
 
 def test_what_is_built_has_the_sizes_and_the_precision_asked_for(rng):

@@ -1,0 +1,105 @@
+"""What decoding keeps: keys and values where the attention says so, vectors otherwise; written in place, reordered."""
+
+import numpy as np
+import pytest
+
+from minisora.layers.attention import MultiHeadAttention
+from minisora.layers.decoder_state import DecoderState, LayerState, attend, has_shortcut, remember
+
+
+class Own(MultiHeadAttention):
+    """Another forward: what it inherits of ``remember`` and ``attend`` is not its own."""
+
+    def forward(self, x, memory=None, **options):
+        return super().forward(2 * x, memory, **options)
+
+
+class OwnWhole(Own):
+    """With all three."""
+
+    def forward(self, x, memory=None, **options):
+        return super().forward(x, memory, **options)
+
+    def remember(self, x):
+        return (x if x.ndim == 3 else x[:, None],)
+
+    def attend(self, x, remembered, key_mask=None):
+        return self(x[:, None], remembered[0], key_mask=key_mask)[:, 0]
+
+
+class Half(Own):
+    def forward(self, x, memory=None, **options):
+        return super().forward(x, memory, **options)
+
+    def remember(self, x):
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "shortcut"), [(MultiHeadAttention, True), (Own, False), (OwnWhole, True), (Half, False)]
+)
+def test_a_shortcut_belongs_to_the_class_that_has_the_forward(rng, kind, shortcut):
+    assert has_shortcut(kind(6, 2, rng)) is shortcut
+
+
+@pytest.mark.parametrize("kind", [MultiHeadAttention, Own, OwnWhole])
+def test_attending_to_what_is_remembered_is_forward(rng, kind):
+    attention = kind(6, 2, rng, dtype=np.float64)
+    x, memory, key_mask = rng.normal(size=(3, 6)), rng.normal(size=(3, 7, 6)), rng.random((3, 7)) < 0.7
+    expected = attention(x[:, None], memory, key_mask=key_mask)[:, 0]
+    np.testing.assert_allclose(attend(attention, x, remember(attention, memory), key_mask), expected, rtol=1e-13)
+    one = attend(attention, x, remember(attention, x))
+    np.testing.assert_allclose(one, attention(x[:, None], x[:, None])[:, 0], rtol=1e-13)
+
+
+def test_of_another_attention_the_vectors_are_kept(rng):
+    attention, x = Own(6, 2, rng, dtype=np.float64), rng.normal(size=(3, 7, 6))
+    assert remember(attention, x)[0] is x
+    assert remember(attention, x[:, 0])[0].shape == (3, 1, 6)
+    keys, values = remember(MultiHeadAttention(6, 2, rng), x)
+    assert keys.shape == values.shape == (3, 2, 7, 3)
+
+
+def test_steps_are_appended_in_place_and_reordered(rng):
+    memory = (rng.normal(size=(3, 2, 7, 5)),)
+    state = LayerState(memory, 4)
+    steps = [rng.normal(size=(3, 2, 1, 5)).astype(np.float32) for _ in range(3)]
+    state.extend((steps[0],))
+    first = state.past()[0]
+    for step in steps[1:]:
+        state.extend((step,))
+    (past,) = state.past()
+    assert past.dtype == np.float32
+    assert np.shares_memory(first, past)
+    np.testing.assert_array_equal(past, np.concatenate(steps, axis=2))
+    assert state.length == 3
+    state.reorder(np.array([2, 0, 2]))
+    np.testing.assert_array_equal(state.past()[0], past[[2, 0, 2]])
+    np.testing.assert_array_equal(state.memory[0], memory[0][[2, 0, 2]])
+
+
+def test_a_step_of_other_arrays_is_refused(rng):
+    state = LayerState((), 4)
+    state.extend((rng.normal(size=(3, 1, 5)), rng.normal(size=(3, 1, 5))))
+    with pytest.raises(ValueError, match="shorter"):
+        state.extend((rng.normal(size=(3, 1, 5)),))
+
+
+def test_the_whole_state_is_reordered(rng):
+    layers = [LayerState((rng.normal(size=(3, 7, 5)),), 4) for _ in range(2)]
+    memories, mask = [layer.memory[0] for layer in layers], rng.random((3, 7)) < 0.5
+    state = DecoderState(layers, mask, 4)
+    assert (state.batch, state.length, state.max_len) == (3, 0, 4)
+    state.reorder(np.array([1, 1]))
+    assert state.batch == 2
+    np.testing.assert_array_equal(state.memory_mask, mask[[1, 1]])
+    for layer, memory in zip(state.layers, memories, strict=True):
+        np.testing.assert_array_equal(layer.memory[0], memory[[1, 1]])
+
+
+def test_a_state_before_its_first_step_and_without_a_mask_is_reordered(rng):
+    memory = rng.normal(size=(3, 7, 5))
+    state = DecoderState([LayerState((memory,), 4)], None, 4)
+    state.reorder(np.array([2]))
+    assert state.memory_mask is None
+    np.testing.assert_array_equal(state.layers[0].memory[0], memory[[2]])
