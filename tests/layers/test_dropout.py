@@ -25,6 +25,7 @@ def test_the_mean_stays():
 def test_without_a_key_nothing_is_dropped(rng):
     x = rng.normal(size=(3, 5))
     np.testing.assert_array_equal(Dropout(0.5)(x), x)
+    assert Dropout(0.0).forward(x, key=DropoutKey(1))[0] is x
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0])

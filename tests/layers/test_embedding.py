@@ -1,8 +1,11 @@
 """Token embedding and its scatter-add."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from minisora.layers import embedding
 from minisora.layers.embedding import TokenEmbedding, scatter_add
 
 
@@ -27,6 +30,26 @@ def test_scatter_add_keeps_repeated_ids(rng, count):
     np.testing.assert_allclose(table, expected, rtol=1e-12)
 
 
+def test_scatter_add_adds_in_the_order_of_the_batch(rng):
+    """To the last bit: the sum of an id's rows from first to last, and then that to the table."""
+    ids, rows, table = rng.integers(0, 3, 4001), rng.normal(size=(4001, 5)), rng.normal(size=(3, 5))
+    sums = np.zeros((3, 5))
+    for i, row in zip(ids, rows, strict=True):
+        sums[i] += row
+    expected = table + sums
+    scatter_add(table, ids, rows)
+    np.testing.assert_array_equal(table, expected)
+
+
+def test_another_library_adds_by_itself(rng, monkeypatch):
+    """CuPy's add.at is a kernel of its own."""
+    monkeypatch.setattr(embedding, "array_module", lambda array: SimpleNamespace(add=np.add))
+    ids, rows = np.array([1, 0, 1]), rng.normal(size=(3, 5))
+    table = np.zeros((2, 5))
+    scatter_add(table, ids, rows)
+    np.testing.assert_allclose(table, [rows[1], rows[0] + rows[2]], rtol=1e-15)
+
+
 def test_scatter_add_with_the_smallest_id(rng):
     """Id 0 in an unsigned type: the run before the first must not wrap around."""
     table = np.zeros((3, 2))
@@ -35,7 +58,14 @@ def test_scatter_add_with_the_smallest_id(rng):
 
 
 def test_the_embedding_has_variance_one(rng):
-    assert TokenEmbedding(997, 64, rng)(np.arange(997)).var() == pytest.approx(1, rel=0.02)
+    vectors = TokenEmbedding(997, 64, rng)(np.arange(997))
+    assert vectors.var() == pytest.approx(1, rel=0.02)
+    assert vectors.mean() == pytest.approx(0, abs=0.02)
+    assert vectors.dtype == np.float32
+
+
+def test_the_table_does_not_decay(rng):
+    assert TokenEmbedding(3, 4, rng).table.decay is False
 
 
 @pytest.mark.parametrize(
