@@ -23,9 +23,16 @@ def test_a_constant_vector_maps_to_beta(rng):
 
 
 def test_gamma_and_beta_do_not_decay():
-    assert not any(parameter.decay for _, parameter in LayerNorm(3).parameters())
+    assert {name: parameter.decay for name, parameter in LayerNorm(3).parameters()} == {"gamma": False, "beta": False}
+
+
+def test_it_begins_as_the_plain_normalisation_in_float32():
+    layer = LayerNorm(3)
+    np.testing.assert_array_equal(layer.gamma.data, np.ones(3, np.float32), strict=True)
+    np.testing.assert_array_equal(layer.beta.data, np.zeros(3, np.float32), strict=True)
+    assert layer.eps == 1e-5
 
 
 def test_a_wrong_width_is_refused():
-    with pytest.raises(ValueError, match="LayerNorm expects 3 values"):
+    with pytest.raises(ValueError, match=r"^LayerNorm expects 3 values"):
         LayerNorm(3)(np.zeros((2, 4)))

@@ -33,6 +33,21 @@ def test_decoding_step_by_step_shares_a_few_tables():
 
 def test_float32_stays_float32(rng):
     assert SinusoidalPositions(6)(np.zeros((1, 3, 6), np.float32)).dtype == np.float32
+    assert LearnedPositions(5, 6, rng)(np.zeros((1, 3, 6), np.float32)).dtype == np.float32
+
+
+def test_learned_positions_begin_small_and_do_not_decay(rng):
+    table = LearnedPositions(997, 64, rng).table
+    assert table.data.std() == pytest.approx(0.02, rel=0.02)
+    assert table.data.mean() == pytest.approx(0, abs=1e-3)
+    assert table.decay is False
+
+
+@pytest.mark.parametrize("name", ["SinusoidalPositions", "LearnedPositions"])
+def test_a_wrong_width_is_refused(rng, name):
+    layer = SinusoidalPositions(6) if name == "SinusoidalPositions" else LearnedPositions(5, 6, rng)
+    with pytest.raises(ValueError, match=f"^{name} expects 6 values"):
+        layer(np.zeros((1, 3, 7)))
 
 
 def test_sinusoidal_positions_have_no_state():
