@@ -8,6 +8,7 @@ import numpy as np
 
 from minisora.gradcheck.differences import swept, two_point
 from minisora.gradcheck.probe import Probe
+from minisora.layers.layer import is_layer
 
 _WRONG = 1e-6
 _WATCHED = ("forward", "backward")
@@ -43,12 +44,8 @@ def _collect(path, value, found):
     if isinstance(value, list | tuple | dict):
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             _collect(f"{path}.{key}", part, found)
-    elif _is_layer(value) and all(value is not other for other in found.values()):
+    elif is_layer(value) and all(value is not other for other in found.values()):
         found[path] = value
-
-
-def _is_layer(value):
-    return callable(getattr(value, "forward", None)) and callable(getattr(value, "backward", None))
 
 
 def first_wrong_call(probe, dout):

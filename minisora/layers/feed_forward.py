@@ -7,7 +7,7 @@ import numpy as np
 from minisora.kernels import child
 from minisora.layers.activation import GELU, ActivationCache, ReLU
 from minisora.layers.dropout import Dropout, DropoutCache
-from minisora.layers.layer import Layer
+from minisora.layers.layer import Layer, is_layer
 from minisora.layers.linear import Linear, LinearCache
 
 
@@ -46,7 +46,7 @@ class FeedForward(Layer):
 
     def __init__(self, d_model, d_ff, rng, *, activation="relu", dropout=0.0, dtype=np.float32):
         self.w_1 = Linear(d_model, d_ff, rng, dtype=dtype)
-        self.activation = activation if isinstance(activation, Layer) else named_activation(activation)
+        self.activation = activation if is_layer(activation) else named_activation(activation)
         self.dropout = Dropout(dropout)
         self.w_2 = Linear(d_ff, d_model, rng, dtype=dtype)
 

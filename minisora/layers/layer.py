@@ -77,11 +77,16 @@ def _walk_value(name, value):
     """Yield the parameters in an attribute: itself, a layer's, or those in a list, tuple or dict."""
     if isinstance(value, Parameter):
         yield name, value
-    elif isinstance(value, Layer):
-        yield from value._walk(f"{name}.")
     elif isinstance(value, list | tuple | dict):
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _walk_value(f"{name}.{key}", part)
+    elif isinstance(value, Layer) or is_layer(value):
+        yield from Layer._walk(value, f"{name}.")
+
+
+def is_layer(value):
+    """Whether value has ``forward`` and ``backward``, whatever its base class is."""
+    return callable(getattr(value, "forward", None)) and callable(getattr(value, "backward", None))
 
 
 def _mover(device):

@@ -35,6 +35,19 @@ def test_what_is_built_has_the_sizes_and_the_precision_asked_for(rng):
     assert layer.dropout.p == 0.4
 
 
+class Halved:
+    def forward(self, x, *, key=None):
+        return x / 2, None
+
+    def backward(self, dout, cache):
+        return dout / 2
+
+
+def test_an_activation_of_another_base_class_is_taken(rng):
+    activation = Halved()
+    assert FeedForward(6, 13, rng, activation=activation).activation is activation
+
+
 def test_an_unknown_activation_is_refused(rng):
     with pytest.raises(ValueError, match="swish"):
         FeedForward(6, 13, rng, activation="swish")

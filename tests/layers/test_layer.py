@@ -30,6 +30,28 @@ def test_layers_and_parameters_in_lists_tuples_and_dicts_are_found(rng):
     assert [name for name, _ in layer.parameters()] == ["parts.0", "parts.1.a.weight"]
 
 
+class OfAnotherBase:
+    """Follows the protocol, and that is all."""
+
+    def __init__(self):
+        self.scale = Parameter(np.ones(3))
+
+    def forward(self, x, *, key=None):
+        return x * self.scale.data, x
+
+    def backward(self, dout, cache):
+        self.scale.grad += (dout * cache).sum(axis=0)
+        return dout * self.scale.data
+
+
+def test_a_layer_of_another_base_class_is_walked_too():
+    class Holder(Layer):
+        def __init__(self):
+            self.one, self.more = OfAnotherBase(), [OfAnotherBase()]
+
+    assert [name for name, _ in Holder().parameters()] == ["one.scale", "more.0.scale"]
+
+
 def test_gradients_begin_at_zero_and_return_there(rng):
     layer = Pair(rng)
     grads = [parameter.grad for _, parameter in layer.parameters()]
