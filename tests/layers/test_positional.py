@@ -21,7 +21,9 @@ def test_the_formula(d_model):
 @pytest.mark.parametrize("kind", [lambda rng: SinusoidalPositions(6), lambda rng: LearnedPositions(13, 6, rng)])
 def test_the_offset_is_where_the_first_vector_stands(rng, kind):
     layer, x = kind(rng), rng.normal(size=(2, 7, 6))
-    np.testing.assert_array_equal(layer(x)[:, 3:5], layer(x[:, 3:5], offset=3))
+    out, cache = layer.forward(x[:, 3:5], offset=3)
+    np.testing.assert_array_equal(layer(x)[:, 3:5], out)
+    assert cache.offset == 3
 
 
 def test_decoding_step_by_step_shares_a_few_tables():
