@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from minisora.gradcheck.complex_step import NotAnalytic, complex_derivative, complex_terms, require_analytic
-from minisora.gradcheck.differences import entry_lines, is_kink, swept, two_point
+from minisora.gradcheck.differences import NARROW, entry_lines, is_kink, swept, two_point, unit_of
 from minisora.gradcheck.errors import (
     FLOOR,
     LARGEST_ERROR,
@@ -159,13 +159,14 @@ def _compare_entries(probe, dout, gradients, rng, entries, tolerance):
     with probe.weighted(dout) as terms:
         for name, gradient in gradients.items():
             chosen = _choose(gradient.size, entries, rng)
-            line_at = entry_lines(probe.variables[name], terms)
+            line_at, unit = entry_lines(probe.variables[name], terms), unit_of(probe.variables[name])
             analytic = gradient.reshape(-1)[chosen]
-            numerical = np.array([two_point(line_at(i)) for i in chosen])
+            numerical = np.array([two_point(line_at(i), NARROW * unit) for i in chosen])
             # A gradient that must vanish has no size of its own: rounding would be compared with rounding.
             own_scale = gradient_scale(gradient, numerical, largest)
             scale = max(largest, own_scale) if must_vanish(name) else own_scale
-            on_kink = _look_again(line_at, chosen, analytic, numerical, scale, largest, tolerance)
+            lines = [line_at(i) for i in chosen]
+            on_kink = _look_again(lines, unit, analytic, numerical, scale, largest, tolerance)
             results.append(_tensor_result(name, gradient.shape, chosen, analytic, numerical, on_kink, scale))
     return results
 
@@ -183,10 +184,10 @@ def _compare_by_complex_step(probe, dout, gradients, rng, entries, tolerance):
             analytic = gradient.reshape(-1)[chosen[name]]
             own_scale = gradient_scale(gradient, found[name], largest)
             scale = max(largest, own_scale) if must_vanish(name) else own_scale
-            line_at = entry_lines(probe.variables[name], terms)
+            line_at, unit = entry_lines(probe.variables[name], terms), unit_of(probe.variables[name])
             on_kink = np.zeros(len(analytic), bool)
             for j in np.flatnonzero(np.abs(analytic - found[name]) > tolerance * scale):
-                on_kink[j] = is_kink(line_at(chosen[name][j]), largest)
+                on_kink[j] = is_kink(line_at(chosen[name][j]), largest, unit)
                 if not on_kink[j]:
                     break
             results.append(_tensor_result(name, gradient.shape, chosen[name], analytic, found[name], on_kink, scale))
@@ -199,19 +200,18 @@ def _choose(size, entries, rng):
     return np.sort(rng.choice(size, entries, replace=False))
 
 
-def _look_again(line_at, chosen, analytic, numerical, scale, largest, tolerance):
+def _look_again(lines, unit, analytic, numerical, scale, largest, tolerance):
     """Sweep the entries that do not agree well, the worst first, in place; return which of them lie on a kink.
 
     Whether an entry is looked at again depends on the gradient that is checked; what is then found there does not. One
     entry that stays wrong settles the check, and the others are left as they are.
     """
-    on_kink = np.zeros(len(chosen), bool)
+    on_kink = np.zeros(len(lines), bool)
     doubt = np.abs(analytic - numerical)
     for j in np.argsort(-doubt)[: np.count_nonzero(doubt > _DOUBT * scale)]:
-        line = line_at(chosen[j])
-        numerical[j] = swept(line, _DOUBT * scale)
+        numerical[j] = swept(lines[j], _DOUBT * scale, unit)
         if abs(analytic[j] - numerical[j]) > tolerance * scale:
-            on_kink[j] = is_kink(line, largest)
+            on_kink[j] = is_kink(lines[j], largest, unit)
             if not on_kink[j]:
                 break
     return on_kink
@@ -245,10 +245,11 @@ def _agreement(analytic, numerical):
 
 
 def _compare_direction(probe, dout, gradients, rng, entries, tolerance):
-    largest = max(largest_entry(gradient) for gradient in gradients.values())
+    units = {name: unit_of(probe.variables[name]) for name in gradients}
+    largest = max(largest_entry(gradient) * units[name] for name, gradient in gradients.items())
     size = sum(gradient.size for gradient in gradients.values())
     for skipped in range(_DIRECTIONS):
-        signs = {name: rng.choice([-1.0, 1.0], gradient.shape) for name, gradient in gradients.items()}
+        signs = {name: units[name] * rng.choice([-1.0, 1.0], gradient.shape) for name, gradient in gradients.items()}
         analytic = sum(float((gradients[name] * signs[name]).sum()) for name in gradients)
         with probe.weighted(dout) as terms:
             line = probe.direction(signs, terms)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from minisora.gradcheck.differences import is_kink, swept
+from minisora.gradcheck.differences import is_kink, swept, unit_of
 
 STEP = 2.0**-66  # its square is far below one rounding of anything that is not itself tiny
 _SAME = 1e-10  # of the largest output: a layer gives the same real part whatever the type of its numbers
@@ -56,7 +56,7 @@ def require_analytic(probe, out, dout, rng):
     The output must be complex, have the real part of the float64 output, and its derivative along one random direction
     must be the one that finite differences find.
     """
-    signs = {name: rng.choice([-1.0, 1.0], value.shape) for name, value in probe.variables.items()}
+    signs = {name: unit_of(value) * rng.choice([-1.0, 1.0], value.shape) for name, value in probe.variables.items()}
     with complex_terms(probe, dout) as (variables, terms):
         plain = _complex_output(probe).real
         if np.abs(plain - out).max(initial=0) > _SAME * np.abs(out).max(initial=0):

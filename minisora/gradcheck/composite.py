@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minisora.gradcheck.differences import swept, two_point
+from minisora.gradcheck.differences import swept, two_point, unit_of
 from minisora.gradcheck.probe import Probe
 from minisora.layers.layer import is_layer
 
@@ -73,9 +73,13 @@ def _agrees(analytic, line):
     return abs(analytic - numerical) <= 1e-12
 
 
+def _direction(value, rng):
+    return rng.normal(size=value.shape) * unit_of(value)
+
+
 def _received(probe, dout, call, number, rng):
     """The slope along one direction of the call's output: by the gradient that it received, and by differences."""
-    direction = rng.normal(size=call.out.shape)
+    direction = _direction(call.out, rng)
 
     def line(t):
         with _watched(probe.layer, [], [], moved=(number, t * direction)):
@@ -87,8 +91,8 @@ def _received(probe, dout, call, number, rng):
 def _made(call, rng):
     """The slope along one direction of the call's inputs and parameters, for the gradient that it received."""
     inputs = [isinstance(value, np.ndarray) and value.dtype.kind == "f" for value in call.inputs]
-    directions = [rng.normal(size=np.shape(value)) if moves else None for value, moves in zip(call.inputs, inputs)]
-    parameters = [(p, rng.normal(size=p.data.shape), added) for p, added in call.added if p.trainable]
+    directions = [_direction(value, rng) if moves else None for value, moves in zip(call.inputs, inputs)]
+    parameters = [(p, _direction(p.data, rng), added) for p, added in call.added if p.trainable]
     returned = call.returned if isinstance(call.returned, tuple) else (call.returned,)
     if len(returned) != len(call.inputs):
         returned = (*returned, *[None] * (len(call.inputs) - len(returned)))

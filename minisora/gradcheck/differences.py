@@ -3,6 +3,8 @@
 Everything here looks at a ``line``: a function of one number t that returns the terms whose sum is to be differentiated
 at t = 0 (the outputs of a layer, each times its upstream gradient, when something is moved by t). Terms are subtracted
 before they are summed, so that an output that does not move contributes nothing, not even rounding.
+
+Steps are for values around 1; for others they are multiplied by `unit_of` the array that is moved.
 """
 
 import numpy as np
@@ -11,6 +13,12 @@ NARROW = 2.0**-17  # truncation, h^2 f^(3) / 6, and rounding, eps f / h, are bot
 SWEEP = tuple(2.0**-e for e in range(8, 22, 2))  # 3.9e-3 down to 9.5e-7
 KINK_STEPS = (2.0**-16, 2.0**-18)  # together they see every kink that the two narrowest steps of the sweep may straddle
 KINK = 1e-6  # slopes left and right that differ by more than this part of the scale are two slopes
+
+
+def unit_of(value):
+    """Return 1 for an array of values around 1, and the power of 2 near its root mean square where that is far off."""
+    size = float(np.sqrt(np.mean(value * value))) if value.size else 0.0
+    return 1.0 if not size or 2.0**-7 < size < 2.0**7 else 2.0 ** round(np.log2(size))
 
 
 def two_point(line, step=NARROW):
@@ -28,7 +36,7 @@ def five_point(line, step):
     return float((8 * near - far).sum()) / (12 * step)
 
 
-def swept(line, close=0.0, steps=SWEEP):
+def swept(line, close=0.0, unit=1.0):
     """Return the derivative at 0 from the step at which the stencil agrees best with its neighbour.
 
     A wide step meets curvature and kinks, a narrow one rounding; where two neighbouring steps agree, neither has a
@@ -39,11 +47,12 @@ def swept(line, close=0.0, steps=SWEEP):
     line : callable
     close : float
         The sweep, from wide to narrow, ends at the first two neighbours that differ by no more than this.
-    steps : iterable of float
+    unit : float
+        What the steps are multiplied by.
     """
     best, smallest, last = np.nan, np.inf, np.nan
-    for step in steps:
-        estimate = five_point(line, step)
+    for step in SWEEP:
+        estimate = five_point(line, step * unit)
         difference = abs(estimate - last)
         if difference < smallest:
             best, smallest = estimate, difference
@@ -53,7 +62,7 @@ def swept(line, close=0.0, steps=SWEEP):
     return best
 
 
-def is_kink(line, scale, steps=KINK_STEPS):
+def is_kink(line, scale, unit=1.0):
     """Tell whether the slopes left and right of 0 differ by more than `KINK` times ``scale`` (ReLU at 0: 0 and 1).
 
     Each slope is a one-sided three-point stencil, exact for parabolas. It is blind to a kink at two thirds of its step,
@@ -61,7 +70,7 @@ def is_kink(line, scale, steps=KINK_STEPS):
     other.
     """
     middle = line(0.0)
-    for h in steps:
+    for h in (step * unit for step in KINK_STEPS):
         right = (4 * line(h) - 3 * middle - line(2 * h)) / (2 * h)
         left = (3 * middle - 4 * line(-h) + line(-2 * h)) / (2 * h)
         if float(np.abs(right - left).sum()) > KINK * scale:

@@ -6,7 +6,7 @@ import numpy as np
 
 from minisora.gradcheck.claims import recorded
 from minisora.gradcheck.composite import first_wrong_call, sublayers
-from minisora.gradcheck.differences import entry_lines, two_point
+from minisora.gradcheck.differences import NARROW, entry_lines, two_point, unit_of
 from minisora.gradcheck.errors import largest_entry, relative_error
 from minisora.gradcheck.probe import must_vanish
 from minisora.gradcheck.stages import arguments, evaluate, stages_of
@@ -121,7 +121,8 @@ def _stage_gradient(stages, values, number, dout):
 
         return terms
 
-    return np.array([two_point(line(i)) for i in range(value.size)]).reshape(value.shape)
+    step = NARROW * unit_of(value)
+    return np.array([two_point(line(i), step) for i in range(value.size)]).reshape(value.shape)
 
 
 def _among_tensors(probe, dout, names):
@@ -143,5 +144,5 @@ def numerical_gradient(probe, dout, name):
     """Return the true gradient of one input or parameter, by two points an entry."""
     value = probe.variables[name]
     with probe.weighted(dout) as terms:
-        line_at = entry_lines(value, terms)
-        return np.array([two_point(line_at(i)) for i in range(value.size)]).reshape(value.shape)
+        line_at, step = entry_lines(value, terms), NARROW * unit_of(value)
+        return np.array([two_point(line_at(i), step) for i in range(value.size)]).reshape(value.shape)

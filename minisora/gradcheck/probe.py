@@ -165,6 +165,8 @@ def _refuse_vacuous(name, value):
             f"a gradient check needs float64, got {value.dtype} in {name!r}: finite differences in {value.dtype} have "
             "two or three right digits, so that they fail right gradients and pass wrong ones"
         )
+    if not value.size:
+        raise ValueError(f"a gradient check needs entries to move, got {name!r} of shape {value.shape}")
     if not np.isfinite(value).all():
         raise ValueError(f"a gradient check needs finite values, got some in {name!r} that are not")
     if value.size > 1 and np.ptp(value) == 0:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from minisora.gradcheck import MODES, Probe, check
+from minisora.gradcheck import MODES, FunctionPair, Probe, check
 from minisora.layers.activation import ReLU
 from minisora.layers.layer import Layer, Parameter
 
@@ -146,6 +146,26 @@ def test_all_entries_on_kinks_prove_nothing():
     result = check(Probe(Steps(x), {"x": x}))
     assert not result.passed
     assert result.tensors[0].skipped == 15
+
+
+@pytest.mark.parametrize("mode", ["auto", "central", "complex", "directional"])
+@pytest.mark.parametrize("size", [1e-12, 1e-8, 1e-3, 1e3, 1e8, 1e12])
+def test_values_of_any_size(mode, size):
+    """The step follows the values: sin(x / size) has the same shape whatever x is measured in."""
+
+    def pair(factor):
+        return FunctionPair(lambda x: (np.sin(x / size), x), lambda dout, x: factor * dout * np.cos(x / size) / size)
+
+    x = size * np.random.default_rng(0).normal(size=(3, 5))
+    assert check(Probe(pair(1), {"x": x}), mode=mode).passed
+    wrong = check(Probe(pair(1.001), {"x": x}), mode=mode)
+    assert not wrong.passed
+    assert wrong.first_wrong_step == "dx"
+
+
+def test_nothing_to_move_is_refused():
+    with pytest.raises(ValueError, match=r"needs entries to move, got 'x' of shape \(0, 5\)"):
+        Probe(FunctionPair(lambda x: (x, x), lambda dout, x: dout), {"x": np.zeros((0, 5))})
 
 
 def test_a_gradient_that_must_vanish_is_measured_against_the_largest():
