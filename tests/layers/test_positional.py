@@ -68,3 +68,4 @@ def test_learned_positions_take_the_gradient_of_their_rows(rng):
 def test_beyond_the_last_position_is_refused(rng):
     with pytest.raises(ValueError, match="has 5 positions, got a sequence that reaches position 6"):
         LearnedPositions(5, 3, rng)(np.zeros((1, 3, 3)), offset=3)
+    assert LearnedPositions(5, 3, rng)(np.zeros((1, 2, 3)), offset=3).shape == (1, 2, 3)  # the last one is there
