@@ -1,12 +1,12 @@
 """The tree of parameters."""
 
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
-from minisora.layers.layer import Layer, Parameter
+from minisora.layers.layer import Layer, Parameter, is_layer
 from minisora.layers.linear import Linear, TiedLinear
 
 
@@ -50,6 +50,13 @@ def test_a_layer_of_another_base_class_is_walked_too():
             self.one, self.more = OfAnotherBase(), [OfAnotherBase()]
 
     assert [name for name, _ in Holder().parameters()] == ["one.scale", "more.0.scale"]
+
+
+def test_a_layer_has_forward_and_backward():
+    assert is_layer(OfAnotherBase())
+    assert is_layer(Linear(2, 3, np.random.default_rng(0)))
+    for other in (None, SimpleNamespace(forward=len), SimpleNamespace(backward=len), SimpleNamespace(forward=1)):
+        assert not is_layer(other)
 
 
 def test_gradients_begin_at_zero_and_return_there(rng):
