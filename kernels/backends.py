@@ -1,9 +1,8 @@
 """The list of attention backends, and the choice among them."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import NamedTuple
-
-from minisora.kernels import numpy_attention
 
 
 class Backend(NamedTuple):
@@ -14,14 +13,15 @@ class Backend(NamedTuple):
     backward: Callable
 
 
-_BACKENDS = {
-    "numpy": Backend("numpy", numpy_attention.attention_forward, numpy_attention.attention_backward),
+_MODULES = {  # imported when they are asked for: Numba takes half a second
+    "numpy": "numpy_attention",
+    "numba-loops": "numba_loops",
 }
 
 
 def backend_names():
     """Return the names that `get_backend` takes, the specification first."""
-    return list(_BACKENDS)
+    return list(_MODULES)
 
 
 def get_backend(name):
@@ -33,7 +33,8 @@ def get_backend(name):
         For a name that does not exist. There is no silent fallback.
     """
     if name == "auto":
-        return _BACKENDS["numpy"]
-    if name not in _BACKENDS:
-        raise ValueError(f"unknown attention backend {name!r}, expected one of: auto, {', '.join(_BACKENDS)}")
-    return _BACKENDS[name]
+        name = "numpy"
+    if name not in _MODULES:
+        raise ValueError(f"unknown attention backend {name!r}, expected one of: auto, {', '.join(_MODULES)}")
+    module = import_module(f"minisora.kernels.{_MODULES[name]}")
+    return Backend(name, module.attention_forward, module.attention_backward)

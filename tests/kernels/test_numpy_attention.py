@@ -10,8 +10,6 @@ from minisora.kernels import (
     attention_backward,
     attention_forward,
     attention_steps,
-    backend_names,
-    get_backend,
     keep_mask,
 )
 
@@ -213,10 +211,3 @@ def test_what_does_not_fit_is_refused(change, message):
     arguments = change(*random_inputs())
     with pytest.raises(ValueError, match=message):
         attention_forward(arguments.pop("q"), arguments.pop("k"), arguments.pop("v"), **arguments)
-
-
-def test_backends_by_name():
-    assert get_backend("numpy").forward is attention_forward
-    assert get_backend("auto").name in backend_names()
-    with pytest.raises(ValueError, match="unknown attention backend 'fast', expected one of: auto, numpy"):
-        get_backend("fast")

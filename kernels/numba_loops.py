@@ -1,0 +1,133 @@
+"""Attention in Numba as loops that read like the formula: the first rung of the ladder.
+
+One query at a time, and of its scores no more than one row: memory grows with S, not with T times S. Each (batch, head)
+is the work of one thread, from first to last, so that the numbers do not depend on how many threads there are.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from minisora.kernels.attention_cache import AttentionCache, check_attention_inputs
+from minisora.kernels.compilation import announced
+from minisora.kernels.numba_random import dropout_arguments, keeps, row_hash
+
+_FAST = {"reassoc", "contract"}  # sums may be taken in vectors; NaN and infinity keep their meaning
+
+
+def attention_forward(q, k, v, *, key_mask=None, causal=False, scale=None, dropout=None):
+    """Attend, as `minisora.kernels.numpy_attention.attention_forward` does; float32 or float64 on the host."""
+    check_attention_inputs(q, k, v, key_mask)
+    check_precision(q)
+    scale = q.shape[-1] ** -0.5 if scale is None else float(scale)
+    out = np.empty((*q.shape[:3], v.shape[-1]), q.dtype)
+    lse = np.empty(q.shape[:3], q.dtype)
+    with announced("numba-loops, forward", q.dtype):
+        _forward(*_arguments(q, k, v, key_mask, causal, scale, dropout), out, lse)
+    return out, AttentionCache(q, k, v, out, lse, key_mask, causal, scale, dropout)
+
+
+def attention_backward(dout, cache):
+    """Return (dq, dk, dv) for the gradient dout (B, H, T, d_v)."""
+    q, k, v, _, lse, key_mask, causal, scale, dropout = cache
+    check_precision(q)
+    dq, dk, dv = (np.zeros(array.shape, q.dtype) for array in (q, k, v))
+    with announced("numba-loops, backward", q.dtype):
+        _backward(
+            np.ascontiguousarray(dout, q.dtype),
+            np.ascontiguousarray(lse),
+            *_arguments(q, k, v, key_mask, causal, scale, dropout),
+            dq,
+            dk,
+            dv,
+        )
+    return dq, dk, dv
+
+
+def check_precision(q):
+    """Raise ValueError unless the arrays are float32 or float64 on the host."""
+    if not isinstance(q, np.ndarray) or q.dtype not in (np.float32, np.float64):
+        kind = q.dtype if isinstance(q, np.ndarray) else type(q).__name__
+        raise ValueError(f"attention in Numba expects float32 or float64 arrays of NumPy, got {kind}")
+
+
+def _arguments(q, k, v, key_mask, causal, scale, dropout):
+    """What both kernels take: every array contiguous, so that there is one compilation for each precision."""
+    batch, sources = k.shape[0], k.shape[2]
+    visible = np.ones((batch, sources), bool) if key_mask is None else np.ascontiguousarray(key_mask)
+    arrays = (np.ascontiguousarray(array) for array in (q, k, v))
+    return *arrays, visible, bool(causal), q.dtype.type(scale), *dropout_arguments(dropout, q.dtype)
+
+
+@njit(parallel=True, cache=True, fastmath=_FAST)
+def _forward(q, k, v, visible, causal, scale, drops, base, threshold, factor, out, lse):
+    batch, heads, targets = q.shape[:3]
+    sources = k.shape[2]
+    for bh in prange(batch * heads):
+        b, h = bh // heads, bh % heads
+        weights = np.empty(sources, q.dtype)
+        for t in range(targets):
+            hashed = row_hash(base, bh * targets + t)
+            seen = t + 1 + sources - targets if causal else sources
+            largest, count = -np.inf, 0
+            for s in range(seen):
+                if visible[b, s]:
+                    score = _dot(q[b, h, t], k[b, h, s]) * scale
+                    weights[s] = score
+                    largest = max(largest, score)
+                    count += 1
+            out[b, h, t] = 0
+            lse[b, h, t] = -np.inf
+            if count == 0:
+                continue
+            total = q.dtype.type(0)
+            for s in range(seen):
+                if visible[b, s]:
+                    weight = np.exp(weights[s] - q.dtype.type(largest))
+                    total += weight
+                    if not drops or keeps(hashed, s, threshold):
+                        _add(out[b, h, t], weight * factor, v[b, h, s])
+            out[b, h, t] /= total
+            lse[b, h, t] = largest + np.log(total)
+
+
+@njit(parallel=True, cache=True, fastmath=_FAST)
+def _backward(dout, lse, q, k, v, visible, causal, scale, drops, base, threshold, factor, dq, dk, dv):
+    batch, heads, targets = q.shape[:3]
+    sources = k.shape[2]
+    for bh in prange(batch * heads):
+        b, h = bh // heads, bh % heads
+        weights, dweights = np.empty(sources, q.dtype), np.empty(sources, q.dtype)
+        for t in range(targets):
+            if lse[b, h, t] == -np.inf:
+                continue
+            hashed = row_hash(base, bh * targets + t)
+            seen = t + 1 + sources - targets if causal else sources
+            delta = q.dtype.type(0)  # sum_s dweights * weights
+            for s in range(seen):
+                if visible[b, s]:
+                    weight = np.exp(_dot(q[b, h, t], k[b, h, s]) * scale - lse[b, h, t])
+                    kept = factor if not drops or keeps(hashed, s, threshold) else q.dtype.type(0)
+                    dweight = _dot(dout[b, h, t], v[b, h, s]) * kept
+                    _add(dv[b, h, s], weight * kept, dout[b, h, t])
+                    delta += dweight * weight
+                    weights[s], dweights[s] = weight, dweight
+            for s in range(seen):
+                if visible[b, s]:
+                    dscore = weights[s] * (dweights[s] - delta) * scale
+                    _add(dq[b, h, t], dscore, k[b, h, s])
+                    _add(dk[b, h, s], dscore, q[b, h, t])
+
+
+@njit(cache=True, fastmath=_FAST, inline="always")
+def _dot(a, b):
+    total = a.dtype.type(0)
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
+
+
+@njit(cache=True, fastmath=_FAST, inline="always")
+def _add(total, factor, vector):
+    """total += factor * vector."""
+    for i in range(vector.size):
+        total[i] += factor * vector[i]

@@ -1,0 +1,185 @@
+"""Every attention backend against the specification, and one against another: one suite, parametrised over them."""
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minisora.kernels import (
+    DropoutKey,
+    attention_backward,
+    attention_forward,
+    attention_steps,
+    backend_names,
+    get_backend,
+)
+from minisora.layers.attention import MultiHeadAttention
+
+OTHERS = [name for name in backend_names() if name != "numpy"]
+drawn = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+@pytest.fixture(params=OTHERS)
+def backend(request):
+    return get_backend(request.param)
+
+
+@st.composite
+def cases(draw):
+    """q, k, v, dout in float64 of odd sizes, and options: masks with blind rows, causal with an offset, dropout."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    batch, heads = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    targets, sources = (draw(st.sampled_from([1, 2, 3, 5, 7, 13, 17, 31, 67])) for _ in range(2))
+    d_k, d_v = (draw(st.sampled_from([1, 2, 3, 5, 8, 17, 64])) for _ in range(2))
+    shapes = ((targets, d_k), (sources, d_k), (sources, d_v), (targets, d_v))
+    arrays = [rng.normal(0, draw(st.sampled_from([0.3, 1, 3])), (batch, heads, *shape)) for shape in shapes]
+    key_mask = None
+    if draw(st.booleans()):
+        key_mask = rng.random((batch, sources)) < 0.7
+        key_mask[0] &= draw(st.booleans())
+    dropout = draw(
+        st.sampled_from([None, (0.0, DropoutKey(3)), (0.3, DropoutKey(5).child("a")), (0.9, DropoutKey(-7))])
+    )
+    scale = draw(st.sampled_from([None, 0.37]))
+    return arrays, dict(key_mask=key_mask, causal=draw(st.booleans()), scale=scale, dropout=dropout)
+
+
+def results(backend, arrays, options, dtype):
+    """Return out, lse, dq, dk, dv."""
+    q, k, v, dout = (array.astype(dtype) for array in arrays)
+    out, cache = backend.forward(q, k, v, **options)
+    return [out, cache.lse, *backend.backward(dout, cache)]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@drawn
+@given(cases())
+def test_float64_is_the_specification(name, case):
+    ours, specified = (results(get_backend(n), *case, np.float64) for n in (name, "numpy"))
+    for a, b in zip(ours, specified, strict=True):
+        assert a.dtype == np.float64
+        np.testing.assert_array_equal(np.isneginf(a), np.isneginf(b))
+        finite = np.isfinite(b)
+        assert np.isfinite(a).sum() == finite.sum()
+        assert np.abs(a[finite] - b[finite]).max(initial=0) <= 1e-12 * max(1, np.abs(b[finite]).max(initial=0))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@drawn
+@given(cases())
+def test_float32_is_as_right_as_numpy_in_float32(name, case):
+    """Its error against float64 is at most twice NumPy's (three times for gradients), and four ulp of the largest."""
+    exact = results(get_backend("numpy"), *case, np.float64)
+    plain = results(get_backend("numpy"), *case, np.float32)
+    ours = results(get_backend(name), *case, np.float32)
+    for times, a, b, c in zip((2, 2, 3, 3, 3), ours, plain, exact, strict=True):
+        assert a.dtype == np.float32
+        finite = np.isfinite(c)
+        np.testing.assert_array_equal(np.isfinite(a), finite)
+        largest = np.abs(c[finite]).max(initial=0)
+        allowed = times * np.abs(b[finite] - c[finite]).max(initial=0) + 4 * np.spacing(np.float32(largest))
+        assert np.abs(a[finite] - c[finite]).max(initial=0) <= allowed
+
+
+def inputs(rng, dtype=np.float64, targets=5, sources=7):
+    shapes = ((2, 3, targets, 11), (2, 3, sources, 11), (2, 3, sources, 13))
+    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def test_any_forward_may_be_followed_by_any_backward(rng, backend):
+    options = dict(causal=True, dropout=(0.3, DropoutKey(5)))
+    out, ours = backend.forward(*inputs(rng), **options)
+    specified = ours._replace(lse=attention_forward(*ours[:3], **options)[1].lse)
+    dout = rng.normal(size=out.shape)
+    for a, b in zip(attention_backward(dout, ours), backend.backward(dout, specified), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(attention_steps(ours).weights, attention_steps(specified).weights, rtol=1e-13)
+
+
+def test_strided_and_read_only_inputs_are_taken_and_left_alone(rng, backend):
+    q, k, v = inputs(rng)
+    wide = [np.concatenate([array, array], axis=-1)[..., ::2] for array in (q, k)]
+    turned = np.ascontiguousarray(v.swapaxes(1, 2)).swapaxes(1, 2)
+    for array in (*wide, turned):
+        array.flags.writeable = False
+    out, cache = backend.forward(*wide, turned)
+    specified, _ = attention_forward(*wide, turned)
+    np.testing.assert_allclose(out, specified, rtol=1e-12)
+    assert cache.q is wide[0]
+    dout = rng.normal(size=out.shape)[:, :, ::-1]
+    for a, b in zip(backend.backward(dout, cache), attention_backward(dout, cache), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize(("batch", "targets", "sources"), [(0, 5, 7), (2, 0, 7), (2, 5, 0), (0, 0, 0)])
+def test_nothing_is_taken(backend, batch, targets, sources):
+    q, k, v = (np.ones((batch, 3, length, 5)) for length in (targets, sources, sources))
+    out, cache = backend.forward(q, k, v)
+    np.testing.assert_array_equal(out, np.zeros((batch, 3, targets, 5)) if sources == 0 else np.ones_like(out))
+    gradients = backend.backward(np.ones_like(out), cache)
+    assert [gradient.shape for gradient in gradients] == [q.shape, k.shape, v.shape]
+
+
+def test_a_visible_nan_reaches_its_row_alone_and_a_hidden_one_nothing(rng, backend):
+    q, k, v = inputs(rng)
+    q[0, 0, 2, 0] = np.nan
+    k[1, :, 6] = v[1, :, 6] = np.nan
+    key_mask = np.ones((2, 7), bool)
+    key_mask[1, 6] = False
+    out, _ = backend.forward(q, k, v, key_mask=key_mask)
+    wrong = np.isnan(out).any(axis=-1)
+    assert wrong[0, 0, 2]
+    assert wrong.sum() == 1
+
+
+def test_huge_scores_do_not_overflow(rng, backend):
+    q, k, v = inputs(rng, np.float32)
+    out, _ = backend.forward(1e4 * q, 1e4 * k, v)
+    np.testing.assert_allclose(out, attention_forward(1e4 * q, 1e4 * k, v)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_numbers_do_not_depend_on_the_threads_and_repeat(rng, backend):
+    arrays = [*inputs(rng, np.float32, 67, 131), rng.normal(size=(2, 3, 67, 13))]
+    options = dict(causal=True, dropout=(0.2, DropoutKey(1)))
+    most = numba.get_num_threads()
+    found = []
+    try:
+        for threads in (most, 1, most):
+            numba.set_num_threads(threads)
+            found.append(results(backend, arrays, options, np.float32))
+    finally:
+        numba.set_num_threads(most)
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("array", [np.ones((1, 1, 2, 3), complex), np.ones((1, 1, 2, 3), np.float16)])
+def test_another_precision_is_refused(backend, array):
+    with pytest.raises(ValueError, match=f"expects float32 or float64 arrays of NumPy, got {array.dtype}"):
+        backend.forward(array, array, array)
+
+
+def test_what_does_not_fit_is_refused(rng, backend):
+    q, k, v = inputs(rng)
+    with pytest.raises(ValueError, match="the same S"):
+        backend.forward(q, k, v[:, :, :2])
+    with pytest.raises(ValueError, match="boolean array"):
+        backend.forward(q, k, v, key_mask=np.ones((2, 7)))
+
+
+def test_inside_multi_head_attention(rng, backend):
+    layers = [
+        MultiHeadAttention(6, 2, np.random.default_rng(0), dropout=0.3, backend=name, dtype=np.float64)
+        for name in (backend.name, "numpy")
+    ]
+    x, memory, dout = (rng.normal(size=(3, length, 6)) for length in (5, 7, 5))
+    found = []
+    for layer in layers:
+        out, cache = layer.forward(x, memory, key=DropoutKey(2))
+        gradients = layer.backward(dout, cache)
+        found.append([out, *gradients, *(parameter.grad for _, parameter in layer.parameters())])
+        assert cache.weights.shape == (3, 2, 5, 7)
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
