@@ -9,7 +9,8 @@ from numba import njit, prange
 
 from minisora.kernels.attention_cache import AttentionCache, check_attention_inputs
 from minisora.kernels.compilation import announced
-from minisora.kernels.numba_random import dropout_arguments, keeps, row_hash
+from minisora.kernels.numba_arguments import check_precision, kernel_arguments
+from minisora.kernels.numba_random import keeps, row_hash
 
 _FAST = {"reassoc", "contract"}  # sums may be taken in vectors; NaN and infinity keep their meaning
 
@@ -22,7 +23,7 @@ def attention_forward(q, k, v, *, key_mask=None, causal=False, scale=None, dropo
     out = np.empty((*q.shape[:3], v.shape[-1]), q.dtype)
     lse = np.empty(q.shape[:3], q.dtype)
     with announced("numba-loops, forward", q.dtype):
-        _forward(*_arguments(q, k, v, key_mask, causal, scale, dropout), out, lse)
+        _forward(*kernel_arguments(q, k, v, key_mask, causal, scale, dropout), out, lse)
     return out, AttentionCache(q, k, v, out, lse, key_mask, causal, scale, dropout)
 
 
@@ -35,27 +36,12 @@ def attention_backward(dout, cache):
         _backward(
             np.ascontiguousarray(dout, q.dtype),
             np.ascontiguousarray(lse),
-            *_arguments(q, k, v, key_mask, causal, scale, dropout),
+            *kernel_arguments(q, k, v, key_mask, causal, scale, dropout),
             dq,
             dk,
             dv,
         )
     return dq, dk, dv
-
-
-def check_precision(q):
-    """Raise ValueError unless the arrays are float32 or float64 on the host."""
-    if not isinstance(q, np.ndarray) or q.dtype not in (np.float32, np.float64):
-        kind = q.dtype if isinstance(q, np.ndarray) else type(q).__name__
-        raise ValueError(f"attention in Numba expects float32 or float64 arrays of NumPy, got {kind}")
-
-
-def _arguments(q, k, v, key_mask, causal, scale, dropout):
-    """What both kernels take: every array contiguous, so that there is one compilation for each precision."""
-    batch, sources = k.shape[0], k.shape[2]
-    visible = np.ones((batch, sources), bool) if key_mask is None else np.ascontiguousarray(key_mask)
-    arrays = (np.ascontiguousarray(array) for array in (q, k, v))
-    return *arrays, visible, bool(causal), q.dtype.type(scale), *dropout_arguments(dropout, q.dtype)
 
 
 @njit(parallel=True, cache=True, fastmath=_FAST)
