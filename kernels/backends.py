@@ -16,6 +16,7 @@ class Backend(NamedTuple):
 _MODULES = {  # imported when they are asked for: Numba takes half a second
     "numpy": "numpy_attention",
     "numba-loops": "numba_loops",
+    "numba-tiles": "numba_tiles",
 }
 
 

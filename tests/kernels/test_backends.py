@@ -9,7 +9,7 @@ from minisora.kernels import attention_backward, attention_forward, backend_name
 
 
 def test_the_specification_comes_first():
-    assert backend_names() == ["numpy", "numba-loops"]
+    assert backend_names() == ["numpy", "numba-loops", "numba-tiles"]
     assert get_backend("numpy") == ("numpy", attention_forward, attention_backward)
 
 
@@ -27,7 +27,7 @@ def test_auto_tells_what_it_is():
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match="unknown attention backend 'fast', expected one of: auto, numpy, numba-loops"):
+    with pytest.raises(ValueError, match="'fast', expected one of: auto, numpy, numba-loops, numba-tiles"):
         get_backend("fast")
 
 
