@@ -16,10 +16,13 @@ _LOG2 = np.log(2)
 
 
 def _polynomial(degree, real):
-    """Return coefficients, highest first, of exp(f) for |f| <= log(2) / 2: least squares of the relative error."""
+    """Return coefficients, highest first, of exp(f) for |f| <= log(2) / 2: least squares of the relative error.
+
+    The last one is 1, so that exp(0) is 1 to the last bit.
+    """
     f = np.cos(np.pi * (np.arange(64) + 0.5) / 64) * 0.505 * _LOG2  # Chebyshev's points
-    powers = np.vander(f, degree + 1) / np.exp(f)[:, None]
-    return tuple(real(c) for c in np.linalg.lstsq(powers, np.ones(64), rcond=None)[0])
+    powers = np.vander(f, degree + 1)[:, :-1] / np.exp(f)[:, None]
+    return *(real(c) for c in np.linalg.lstsq(powers, 1 - np.exp(-f), rcond=None)[0]), real(1)
 
 
 # Of each precision: its type, the integer of its size, coefficients, log(2) to a few bits, bits of its fraction, bias,
