@@ -17,6 +17,7 @@ _MODULES = {  # imported when they are asked for: Numba takes half a second
     "numpy": "numpy_attention",
     "numba-loops": "numba_loops",
     "numba-tiles": "numba_tiles",
+    "numba": "numba_attention",
 }
 
 

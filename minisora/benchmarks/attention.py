@@ -22,7 +22,7 @@ SQUARE = 1024  # side of the matrices of sgemm
 @click.command()
 @click.option(
     "--backend",
-    default="numba-tiles",
+    default="numba",
     show_default=True,
     type=click.Choice(backend_names()),
     help="Which of minisora's.",

@@ -52,19 +52,6 @@ def results(backend, arrays, options, dtype):
     return [out, cache.lse, *backend.backward(dout, cache)]
 
 
-@pytest.mark.parametrize("name", OTHERS)
-@drawn
-@given(cases())
-def test_float64_is_the_specification(name, case):
-    ours, specified = (results(get_backend(n), *case, np.float64) for n in (name, "numpy"))
-    for a, b in zip(ours, specified, strict=True):
-        assert a.dtype == np.float64
-        np.testing.assert_array_equal(np.isneginf(a), np.isneginf(b))
-        finite = np.isfinite(b)
-        assert np.isfinite(a).sum() == finite.sum()
-        assert np.abs(a[finite] - b[finite]).max(initial=0) <= 1e-12 * max(1, np.abs(b[finite]).max(initial=0))
-
-
 def errors(found, exact):
     """Return the largest error of each array; infinities must be the same."""
     result = []
@@ -77,36 +64,41 @@ def errors(found, exact):
 
 @pytest.mark.parametrize("name", OTHERS)
 @drawn
+@given(cases())
+def test_float64_is_the_specification(name, case):
+    ours, specified = (results(get_backend(n), *case, np.float64) for n in (name, "numpy"))
+    arrays = case[0]
+    steepest = np.prod([max(1, np.abs(array).max()) for array in arrays])  # dq and dk are sums of such products
+    for number, (a, error) in enumerate(zip(ours, errors(ours, specified), strict=True)):
+        assert a.dtype == np.float64
+        np.testing.assert_array_equal(np.isneginf(a), np.isneginf(specified[number]))
+        largest = np.abs(specified[number][np.isfinite(specified[number])]).max(initial=1)
+        assert error <= (1e-12 * largest if number < 2 else 1e-14 * steepest)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@drawn
 @given(cases(), st.integers(0, 2**32))
 def test_float32_is_as_right_as_numpy_in_float32(name, case, seed):
     """Its error against float64 is at most twice NumPy's (three times for gradients), and four ulp of the largest.
 
-    Over sixteen heads of normal values, so that NumPy is not right by chance. Not of a single key, whose gradients
-    dq and dk are 0 in exact arithmetic: `test_what_a_single_key_leaves`.
+    Over sixteen heads of normal values, so that NumPy is not right by chance. Where a query sees one key, its dq is 0
+    in exact arithmetic, and what is left is the rounding of the terms that cancel, of the size of scale dout v^T k.
     """
     rng, options = np.random.default_rng(seed), case[1] | {"scale": None}
     arrays = [rng.normal(size=(len(array), 16, *array.shape[2:])) for array in case[0]]
-    if arrays[1].shape[2] == 1:
-        return
     exact = results(get_backend("numpy"), arrays, options, np.float64)
     plain = errors(results(get_backend("numpy"), arrays, options, np.float32), exact)
     found = results(get_backend(name), arrays, options, np.float32)
     assert {array.dtype for array in found} == {np.dtype(np.float32)}
+    q, k, v, dout = arrays
+    factor = q.shape[-1] ** -0.5 / (1 - (options["dropout"] or (0, None))[0])
+    terms = factor * np.abs(dout @ v.swapaxes(-1, -2)).max() * max(np.abs(q).max(), np.abs(k).max())
     steepest = max(np.abs(gradient).max(initial=0) for gradient in exact[2:])
     for number, error in enumerate(errors(found, exact)):
         finite = exact[number][np.isfinite(exact[number])]
-        times, largest = (2, np.abs(finite).max(initial=0)) if number < 2 else (3, steepest)
-        assert error <= times * plain[number] + 4 * np.spacing(np.float32(largest))
-
-
-def test_what_a_single_key_leaves(rng, backend):
-    """dq and dk are 0 in exact arithmetic; what is left is the rounding of products of the size of dout v^T k."""
-    q, k, v, dout = (rng.normal(size=(3, 5, length, 64)).astype(np.float32) for length in (7, 1, 1, 7))
-    _, cache = backend.forward(q, k, v)
-    dq, dk, dv = backend.backward(dout, cache)
-    size = np.abs(dout @ v.swapaxes(-1, -2)).max() * max(np.abs(q).max(), np.abs(k).max())
-    assert max(np.abs(dq).max(), np.abs(dk).max()) < 1e-6 * size
-    np.testing.assert_allclose(dv, dout.sum(axis=2, keepdims=True), rtol=1e-4, atol=1e-5)
+        times, largest = (2, np.abs(finite).max(initial=0)) if number < 2 else (3, max(steepest, 4 * terms))
+        assert error <= times * plain[number] + 4 * np.spacing(np.float32(largest)), number
 
 
 def inputs(rng, dtype=np.float64, targets=5, sources=7):
