@@ -13,10 +13,10 @@ from minisora.kernels.compilation import announced
 from minisora.kernels.numba_arguments import check_precision, kernel_arguments
 from minisora.kernels.numba_exp import exp_row, power_room
 from minisora.kernels.numba_random import keeps, row_hash
+from minisora.kernels.numba_rows import FAST, drop, hide, take_in, transpose
 from minisora.kernels.numba_simd import multiply_add, width
 
 QUERIES = 64  # of a block
-_FAST = {"reassoc", "contract"}  # sums may be taken in vectors; NaN and infinity keep their meaning
 
 
 def attention_forward(q, k, v, *, key_mask=None, causal=False, scale=None, dropout=None):
@@ -54,7 +54,7 @@ def _padded(array):
     return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)])
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
+@njit(parallel=True, cache=True, fastmath=FAST)
 def _forward(q, k, v, visible, causal, scale, drops, base, threshold, factor, keys, out, lse):
     batch, heads, targets, d_k = q.shape
     sources, d_v = v.shape[2], v.shape[3]
@@ -69,15 +69,15 @@ def _forward(q, k, v, visible, causal, scale, drops, base, threshold, factor, ke
         summed = np.zeros((QUERIES, d_v), q.dtype)
         for start in range(0, min(sources, first + rows + offset), keys):
             columns = min(keys, sources - start)
-            _transpose(k[b, h], start, columns, keys_t)
+            transpose(k[b, h], start, columns, keys_t)
             weights[:rows] = 0
             multiply_add(weights, q[b, h, first:], keys_t, rows, d_k)
             for i in range(rows):
                 t = first + i
-                any_key[i] |= _hide(weights[i], columns, visible[b], start, t + 1 + offset - start, scale)
-                _take_in(i, weights[i], powers, largest, total, summed)
+                any_key[i] |= hide(weights[i], columns, visible[b], start, t + 1 + offset - start, scale)
+                take_in(i, weights[i], powers, largest, total, summed)
                 if drops:
-                    _drop(weights[i], row_hash(base, bh * targets + t), start, threshold, factor)
+                    drop(weights[i], row_hash(base, bh * targets + t), start, threshold, factor)
             for d in range(0, d_v, keys):
                 multiply_add(summed[:, d:], weights, v[b, h, start:, d:], rows, columns)
         for i in range(rows):
@@ -89,7 +89,7 @@ def _forward(q, k, v, visible, causal, scale, drops, base, threshold, factor, ke
                 lse[b, h, first + i] = -np.inf
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
+@njit(parallel=True, cache=True, fastmath=FAST)
 def _backward(dout, lse, delta, q, k, v, visible, causal, scale, drops, base, threshold, factor, keys, dq, dk, dv):
     """First dq, a job for each block of queries; then dk and dv, a job for each block of keys."""
     batch, heads, targets, d_k = q.shape
@@ -102,8 +102,8 @@ def _backward(dout, lse, delta, q, k, v, visible, causal, scale, drops, base, th
         keys_t, values_t, dropped, dscores, powers = _room(d_k, d_v, keys, q.dtype)
         for start in range(0, min(sources, first + rows + offset), keys):
             columns = min(keys, sources - start)
-            _transpose(k[b, h], start, columns, keys_t)
-            _transpose(v[b, h], start, columns, values_t)
+            transpose(k[b, h], start, columns, keys_t)
+            transpose(v[b, h], start, columns, values_t)
             _gradient_tile(
                 q[b, h, first:], dout[b, h, first:], lse[b, h, first:], delta[b, h, first:], keys_t, values_t, rows,
                 start, columns, visible[b], first + 1 + offset - start, scale, drops, base, bh * targets + first,
@@ -115,8 +115,8 @@ def _backward(dout, lse, delta, q, k, v, visible, causal, scale, drops, base, th
         bh, start = job // key_blocks, job % key_blocks * keys
         b, h, columns = bh // heads, bh % heads, min(keys, sources - start)
         keys_t, values_t, dropped, dscores, powers = _room(d_k, d_v, keys, q.dtype)
-        _transpose(k[b, h], start, columns, keys_t)
-        _transpose(v[b, h], start, columns, values_t)
+        transpose(k[b, h], start, columns, keys_t)
+        transpose(v[b, h], start, columns, values_t)
         for first in range(max(0, start - offset) // QUERIES * QUERIES, targets, QUERIES):
             rows = min(QUERIES, targets - first)
             _gradient_tile(
@@ -137,61 +137,7 @@ def _room(d_k, d_v, keys, dtype):
     return keys_t, values_t, np.empty((QUERIES, keys), dtype), np.empty((QUERIES, keys), dtype), power_room(keys, dtype)
 
 
-@njit(cache=True)
-def _transpose(matrix, start, columns, transposed):
-    """transposed[:, s] = matrix[start + s]."""
-    for s in range(columns):
-        for d in range(matrix.shape[1]):
-            transposed[d, s] = matrix[start + s, d]
-
-
-@njit(cache=True, fastmath=_FAST)
-def _hide(scores, columns, visible, start, seen, scale):
-    """Multiply a row of products by scale; -inf where the query may not see the key. Return whether it sees any."""
-    seen, any_key = min(max(seen, 0), columns), False
-    for s in range(seen):
-        any_key |= visible[start + s]
-        scores[s] = scores[s] * scale if visible[start + s] else -np.inf
-    scores[seen:] = -np.inf
-    return any_key
-
-
-@njit(cache=True, fastmath={"nnan", "nsz"})
-def _largest(scores, least):
-    """The maximum of a row and ``least``; where there is a NaN, anything: the row's sum is NaN whatever this is."""
-    top = least
-    for s in range(scores.size):
-        top = scores[s] if scores[s] > top else top
-    return top
-
-
-@njit(cache=True, fastmath=_FAST)
-def _take_in(i, scores, powers, largest, total, summed):
-    """Make weights of a row of scores, in place, relative to the largest so far; bring what was summed in line."""
-    top = _largest(scores, largest[i])
-    if top == -np.inf:
-        scores[:] = 0
-        return
-    if top != largest[i]:
-        shrink = np.exp(largest[i] - top)
-        total[i] *= shrink
-        for d in range(summed.shape[1]):
-            summed[i, d] *= shrink
-        largest[i] = top
-    exp_row(scores, scores.size, top, powers)
-    added = total[i]
-    for s in range(scores.size):
-        added += scores[s]
-    total[i] = added
-
-
-@njit(cache=True)
-def _drop(weights, hashed, start, threshold, factor):
-    for s in range(weights.size):
-        weights[s] = weights[s] * factor if keeps(hashed, start + s, threshold) else 0
-
-
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, fastmath=FAST)
 def _gradient_tile(
     q, dout, lse, delta, keys_t, values_t, rows, start, columns, visible, seen_of_first, scale, drops, base, row,
     threshold, factor, dropped, dscores, powers,
@@ -207,7 +153,7 @@ def _gradient_tile(
             dscores[i] = 0
             continue
         weights, gradients = dropped[i], dscores[i]
-        _hide(weights, columns, visible, start, seen_of_first + i, scale)
+        hide(weights, columns, visible, start, seen_of_first + i, scale)
         exp_row(weights, weights.size, lse[i], powers)
         if drops:
             hashed = row_hash(base, row + i)

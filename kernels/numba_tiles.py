@@ -21,9 +21,9 @@ from minisora.kernels.compilation import announced
 from minisora.kernels.numba_arguments import check_precision, kernel_arguments
 from minisora.kernels.numba_exp import exp_row, power_room
 from minisora.kernels.numba_random import keeps, row_hash
+from minisora.kernels.numba_rows import FAST, drop, hide, take_in, transpose
 
 QUERIES, KEYS = 64, 64  # rows of a block; a tile of scores and a block of keys of width 64 take 16 KB each
-_FAST = {"reassoc", "contract"}  # sums may be taken in vectors; NaN and infinity keep their meaning
 
 
 def attention_forward(q, k, v, *, key_mask=None, causal=False, scale=None, dropout=None):
@@ -51,7 +51,7 @@ def attention_backward(dout, cache):
     return dq, dk, dv
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
+@njit(parallel=True, cache=True, fastmath=FAST)
 def _forward(q, k, v, visible, causal, scale, drops, base, threshold, factor, out, lse):
     batch, heads, targets, d_k = q.shape
     sources, d_v = v.shape[2], v.shape[3]
@@ -68,14 +68,14 @@ def _forward(q, k, v, visible, causal, scale, drops, base, threshold, factor, ou
         summed = np.zeros((QUERIES, d_v), q.dtype)
         for start in range(0, min(sources, seen_of_first + rows - 1 if causal else sources), KEYS):
             columns = min(KEYS, sources - start)
-            _transpose(k[b, h], start, columns, keys_t)
+            transpose(k[b, h], start, columns, keys_t)
             _products(q[b, h], first, rows, keys_t, columns, weights)
             for i in range(rows):
                 seen = seen_of_first + i - start if causal else columns
-                any_key[i] |= _hide(weights[i], columns, visible[b], start, seen, scale)
-                _take_in(i, weights[i], columns, powers, largest, total, summed)
+                any_key[i] |= hide(weights[i, :columns], columns, visible[b], start, seen, scale)
+                take_in(i, weights[i, :columns], powers, largest, total, summed)
                 if drops:
-                    _drop(weights[i], columns, row_hash(base, bh * targets + first + i), start, threshold, factor)
+                    drop(weights[i, :columns], row_hash(base, bh * targets + first + i), start, threshold, factor)
             _add_rows(weights, rows, columns, v[b, h], start, summed)
         for i in range(rows):
             if any_key[i]:
@@ -86,7 +86,7 @@ def _forward(q, k, v, visible, causal, scale, drops, base, threshold, factor, ou
                 lse[b, h, first + i] = -np.inf
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
+@njit(parallel=True, cache=True, fastmath=FAST)
 def _backward(dout, lse, delta, q, k, v, visible, causal, scale, drops, base, threshold, factor, dq, dk, dv):
     """First dq, a job for each block of queries; then dk and dv, a job for each block of keys."""
     batch, heads, targets, d_k = q.shape
@@ -99,8 +99,8 @@ def _backward(dout, lse, delta, q, k, v, visible, causal, scale, drops, base, th
         keys_t, values_t, dropped, dscores, powers = _room(d_k, d_v, q.dtype)
         for start in range(0, min(sources, first + rows + offset), KEYS):
             columns = min(KEYS, sources - start)
-            _transpose(k[b, h], start, columns, keys_t)
-            _transpose(v[b, h], start, columns, values_t)
+            transpose(k[b, h], start, columns, keys_t)
+            transpose(v[b, h], start, columns, values_t)
             _gradient_tile(
                 q[b, h], dout[b, h], lse[b, h], delta[b, h], keys_t, values_t, first, rows, start, columns,
                 visible[b], offset, scale, drops, base, bh * targets, threshold, factor, dropped, dscores, powers,
@@ -110,8 +110,8 @@ def _backward(dout, lse, delta, q, k, v, visible, causal, scale, drops, base, th
         bh, start = job // key_blocks, job % key_blocks * KEYS
         b, h, columns = bh // heads, bh % heads, min(KEYS, sources - start)
         keys_t, values_t, dropped, dscores, powers = _room(d_k, d_v, q.dtype)
-        _transpose(k[b, h], start, columns, keys_t)
-        _transpose(v[b, h], start, columns, values_t)
+        transpose(k[b, h], start, columns, keys_t)
+        transpose(v[b, h], start, columns, values_t)
         for first in range(max(0, start - offset) // QUERIES * QUERIES, targets, QUERIES):
             rows = min(QUERIES, targets - first)
             _gradient_tile(
@@ -129,7 +129,7 @@ def _room(d_k, d_v, dtype):
     return keys_t, values_t, np.empty((QUERIES, KEYS), dtype), np.empty((QUERIES, KEYS), dtype), power_room(KEYS, dtype)
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, fastmath=FAST)
 def _gradient_tile(
     q, dout, lse, delta, keys_t, values_t, first, rows, start, columns, visible, offset, scale, drops, base, row,
     threshold, factor, dropped, dscores, powers,
@@ -143,7 +143,7 @@ def _gradient_tile(
             dropped[i, :columns] = 0
             dscores[i, :columns] = 0
             continue
-        _hide(dropped[i], columns, visible, start, t + 1 + offset - start, scale)
+        hide(dropped[i, :columns], columns, visible, start, t + 1 + offset - start, scale)
         exp_row(dropped[i], columns, lse[t], powers)
         hashed = row_hash(base, row + t)
         for s in range(columns):
@@ -152,15 +152,7 @@ def _gradient_tile(
             dropped[i, s] *= kept
 
 
-@njit(cache=True)
-def _transpose(matrix, start, columns, transposed):
-    """transposed[:, s] = matrix[start + s]."""
-    for s in range(columns):
-        for d in range(matrix.shape[1]):
-            transposed[d, s] = matrix[start + s, d]
-
-
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, fastmath=FAST)
 def _combine(target, length, coefficients, count, rows, first):
     """target += sum_j coefficients[j] * rows[first + j]: eight rows for each time that target is read and written."""
     whole = count // 8 * 8
@@ -177,7 +169,7 @@ def _combine(target, length, coefficients, count, rows, first):
             target[i] += coefficients[j] * rows[first + j, i]
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, fastmath=FAST)
 def _products(matrix, first, rows, transposed, columns, products):
     """products[i] = matrix[first + i] times the transposed block."""
     for i in range(rows):
@@ -185,59 +177,14 @@ def _products(matrix, first, rows, transposed, columns, products):
         _combine(products[i], columns, matrix[first + i], transposed.shape[0], transposed, 0)
 
 
-@njit(cache=True, fastmath=_FAST)
-def _hide(scores, columns, visible, start, seen, scale):
-    """Multiply a row of products by scale; -inf where the query may not see the key. Return whether it sees any."""
-    seen, any_key = min(max(seen, 0), columns), False
-    for s in range(seen):
-        any_key |= visible[start + s]
-        scores[s] = scores[s] * scale if visible[start + s] else -np.inf
-    scores[seen:columns] = -np.inf
-    return any_key
-
-
-@njit(cache=True, fastmath={"nnan", "nsz"})
-def _largest(scores, columns, least):
-    """The maximum of a row and ``least``; where there is a NaN, anything: the row's sum is NaN whatever this is."""
-    top = least
-    for s in range(columns):
-        top = scores[s] if scores[s] > top else top
-    return top
-
-
-@njit(cache=True, fastmath=_FAST)
-def _take_in(i, scores, columns, powers, largest, total, summed):
-    """Make weights of a row of scores, in place, relative to the largest so far; bring what was summed in line."""
-    top = _largest(scores, columns, largest[i])
-    if top == -np.inf:
-        scores[:columns] = 0
-        return
-    shrink = np.exp(largest[i] - top)
-    total[i] *= shrink
-    for d in range(summed.shape[1]):
-        summed[i, d] *= shrink
-    exp_row(scores, columns, top, powers)
-    added = total[i]
-    for s in range(columns):
-        added += scores[s]
-    total[i] = added
-    largest[i] = top
-
-
-@njit(cache=True)
-def _drop(weights, columns, hashed, start, threshold, factor):
-    for s in range(columns):
-        weights[s] = weights[s] * factor if keeps(hashed, start + s, threshold) else 0
-
-
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, fastmath=FAST)
 def _add_rows(weights, rows, columns, matrix, start, summed):
     """summed[i] += sum_s weights[i, s] * matrix[start + s]."""
     for i in range(rows):
         _combine(summed[i], matrix.shape[1], weights[i], columns, matrix, start)
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, fastmath=FAST)
 def _add_columns(weights, rows, columns, matrix, first, summed):
     """summed[s] += sum_i weights[i, s] * matrix[first + i]."""
     for s in range(columns):

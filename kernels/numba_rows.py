@@ -1,0 +1,64 @@
+"""What the rungs by tiles do with a row of scores, and with a block of keys: one compilation each, shared."""
+
+import numpy as np
+from numba import njit
+
+from minisora.kernels.numba_exp import exp_row
+from minisora.kernels.numba_random import keeps
+
+FAST = {"reassoc", "contract"}  # sums may be taken in vectors; NaN and infinity keep their meaning
+
+
+@njit(cache=True)
+def transpose(matrix, start, columns, transposed):
+    """transposed[:, s] = matrix[start + s]."""
+    for s in range(columns):
+        for d in range(matrix.shape[1]):
+            transposed[d, s] = matrix[start + s, d]
+
+
+@njit(cache=True, fastmath=FAST)
+def hide(scores, columns, visible, start, seen, scale):
+    """Multiply a row of products by scale; -inf where the query may not see the key. Return whether it sees any."""
+    seen, any_key = min(max(seen, 0), columns), False
+    for s in range(seen):
+        any_key |= visible[start + s]
+        scores[s] = scores[s] * scale if visible[start + s] else -np.inf
+    scores[seen:] = -np.inf
+    return any_key
+
+
+@njit(cache=True, fastmath={"nnan", "nsz"})
+def largest_of(scores, least):
+    """The maximum of a row and ``least``; where there is a NaN, anything: the row's sum is NaN whatever this is."""
+    top = least
+    for s in range(scores.size):
+        top = scores[s] if scores[s] > top else top
+    return top
+
+
+@njit(cache=True, fastmath=FAST)
+def take_in(i, scores, powers, largest, total, summed):
+    """Make weights of a row of scores, in place, relative to the largest so far; bring what was summed in line."""
+    top = largest_of(scores, largest[i])
+    if top == -np.inf:
+        scores[:] = 0
+        return
+    if top != largest[i]:
+        shrink = np.exp(largest[i] - top)
+        total[i] *= shrink
+        for d in range(summed.shape[1]):
+            summed[i, d] *= shrink
+        largest[i] = top
+    exp_row(scores, scores.size, top, powers)
+    added = total[i]
+    for s in range(scores.size):
+        added += scores[s]
+    total[i] = added
+
+
+@njit(cache=True)
+def drop(weights, hashed, start, threshold, factor):
+    """Drop weights of a row, and scale those that stay."""
+    for s in range(weights.size):
+        weights[s] = weights[s] * factor if keeps(hashed, start + s, threshold) else 0
