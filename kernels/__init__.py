@@ -5,7 +5,7 @@ Installed as ``minisora.kernels``. Nothing here knows of layers or models.
 
 from minisora.kernels.array_module import array_module
 from minisora.kernels.attention_cache import AttentionCache, AttentionSteps
-from minisora.kernels.backends import Backend, backend_names, get_backend
+from minisora.kernels.backends import Backend, backend_names, get_backend, get_elementwise
 from minisora.kernels.numpy_attention import attention_backward, attention_forward, attention_steps
 from minisora.kernels.random import DropoutKey, child, keep_mask
 
@@ -21,5 +21,6 @@ __all__ = [
     "backend_names",
     "child",
     "get_backend",
+    "get_elementwise",
     "keep_mask",
 ]

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from minisora.kernels.array_module import check_same_device
+
 
 class AttentionCache(NamedTuple):
     """All that a backward needs, without a (T, S) matrix; the same for every backend, so that any may follow any."""
@@ -42,6 +44,15 @@ def check_attention_inputs(q, k, v, key_mask):
         raise ValueError(f"attention expects one dtype for q, k and v, got {q.dtype}, {k.dtype} and {v.dtype}")
     if key_mask is not None:
         check_key_mask(key_mask, k.shape[0], k.shape[2])
+        check_same_device("the key mask", key_mask, "the keys", k)
+
+
+def check_gradient(dout, cache):
+    """Raise ValueError unless dout has the shape of the output that it is the gradient of."""
+    if getattr(dout, "shape", None) != cache.out.shape:
+        raise ValueError(
+            f"attention's backward expects dout (B, H, T, d_v) = {cache.out.shape}, got {getattr(dout, 'shape', dout)}"
+        )
 
 
 def check_key_mask(key_mask, batch, sources):

@@ -5,50 +5,35 @@ is the work of one thread, from first to last, so that the numbers do not depend
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from minisora.kernels.attention_cache import AttentionCache, check_attention_inputs
-from minisora.kernels.compilation import announced
-from minisora.kernels.numba_arguments import check_precision, kernel_arguments
+from minisora.kernels.compilation import FAST, KERNEL, launch
+from minisora.kernels.numba_arguments import check_backward, cost, forward_by, kernel_arguments, ready
+from minisora.kernels.numba_jobs import jobs
 from minisora.kernels.numba_random import keeps, row_hash
-
-_FAST = {"reassoc", "contract"}  # sums may be taken in vectors; NaN and infinity keep their meaning
 
 
 def attention_forward(q, k, v, *, key_mask=None, causal=False, scale=None, dropout=None):
     """Attend, as `minisora.kernels.numpy_attention.attention_forward` does; float32 or float64 on the host."""
-    check_attention_inputs(q, k, v, key_mask)
-    check_precision(q)
-    scale = q.shape[-1] ** -0.5 if scale is None else float(scale)
-    out = np.empty((*q.shape[:3], v.shape[-1]), q.dtype)
-    lse = np.empty(q.shape[:3], q.dtype)
-    with announced("numba-loops, forward", q.dtype):
-        _forward(*kernel_arguments(q, k, v, key_mask, causal, scale, dropout), out, lse)
-    return out, AttentionCache(q, k, v, out, lse, key_mask, causal, scale, dropout)
+    return forward_by(_forward, "numba-loops", (), q, k, v, key_mask, causal, scale, dropout)
 
 
 def attention_backward(dout, cache):
     """Return (dq, dk, dv) for the gradient dout (B, H, T, d_v)."""
+    check_backward(dout, cache)
     q, k, v, _, lse, key_mask, causal, scale, dropout = cache
-    check_precision(q)
     dq, dk, dv = (np.zeros(array.shape, q.dtype) for array in (q, k, v))
-    with announced("numba-loops, backward", q.dtype):
-        _backward(
-            np.ascontiguousarray(dout, q.dtype),
-            np.ascontiguousarray(lse),
-            *kernel_arguments(q, k, v, key_mask, causal, scale, dropout),
-            dq,
-            dk,
-            dv,
-        )
+    arrays = ready(dout, q.dtype), ready(lse)
+    arguments = kernel_arguments(q, k, v, key_mask, causal, scale, dropout)
+    launch("numba-loops, backward", _backward, q.dtype, 10 * cost(q, v), *arrays, *arguments, dq, dk, dv)
     return dq, dk, dv
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
-def _forward(q, k, v, visible, causal, scale, drops, base, threshold, factor, out, lse):
+@njit(**KERNEL, fastmath=FAST)
+def _forward(progress, q, k, v, visible, causal, scale, drops, base, threshold, factor, out, lse):
     batch, heads, targets = q.shape[:3]
     sources = k.shape[2]
-    for bh in prange(batch * heads):
+    for bh in jobs(progress, batch * heads):
         b, h = bh // heads, bh % heads
         weights = np.empty(sources, q.dtype)
         for t in range(targets):
@@ -76,11 +61,11 @@ def _forward(q, k, v, visible, causal, scale, drops, base, threshold, factor, ou
             lse[b, h, t] = largest + np.log(total)
 
 
-@njit(parallel=True, cache=True, fastmath=_FAST)
-def _backward(dout, lse, q, k, v, visible, causal, scale, drops, base, threshold, factor, dq, dk, dv):
+@njit(**KERNEL, fastmath=FAST)
+def _backward(progress, dout, lse, q, k, v, visible, causal, scale, drops, base, threshold, factor, dq, dk, dv):
     batch, heads, targets = q.shape[:3]
     sources = k.shape[2]
-    for bh in prange(batch * heads):
+    for bh in jobs(progress, batch * heads):
         b, h = bh // heads, bh % heads
         weights, dweights = np.empty(sources, q.dtype), np.empty(sources, q.dtype)
         for t in range(targets):
@@ -104,7 +89,7 @@ def _backward(dout, lse, q, k, v, visible, causal, scale, drops, base, threshold
                     _add(dk[b, h, s], dscore, q[b, h, t])
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
+@njit(cache=True, fastmath=FAST, inline="always")
 def _dot(a, b):
     total = a.dtype.type(0)
     for i in range(a.size):
@@ -112,7 +97,7 @@ def _dot(a, b):
     return total
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
+@njit(cache=True, fastmath=FAST, inline="always")
 def _add(total, factor, vector):
     """total += factor * vector."""
     for i in range(vector.size):

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from minisora.kernels.random import _GOLDEN, _ODD, _U64, mix64
+from minisora.kernels.random import _GOLDEN, _ODD, dropout_scalars
 
 GOLDEN, ODD = np.uint64(_GOLDEN), np.uint32(_ODD)
 A, B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -12,11 +12,8 @@ C, D = np.uint32(0x7FEB352D), np.uint32(0x846CA68B)
 
 def dropout_arguments(dropout, dtype):
     """Return what a kernel needs of ``(p, key)`` or None: whether it drops, key, threshold, and 1 / (1 - p)."""
-    if dropout is None:
-        return False, np.uint64(0), np.uint32(0), dtype.type(1)
-    p, key = dropout
-    base = mix64((key.seed & _U64) ^ mix64(key.path))
-    return True, np.uint64(base), np.uint32(int(p * 2**32)), dtype.type(1 / (1 - p))
+    base, threshold, factor = dropout_scalars(dropout)
+    return dropout is not None, np.uint64(base), np.uint32(threshold), dtype.type(factor)
 
 
 @njit(cache=True, inline="always")

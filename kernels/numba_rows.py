@@ -1,12 +1,11 @@
-"""What the rungs by tiles do with a row of scores, and with a block of keys: one compilation each, shared."""
+"""What the rung by tiles does with a row of scores, which are in units of log(2), and with a block of keys."""
 
 import numpy as np
 from numba import njit
 
-from minisora.kernels.numba_exp import exp_row
+from minisora.kernels.compilation import FAST
+from minisora.kernels.numba_exp import LOG2_E, exp2
 from minisora.kernels.numba_random import keeps
-
-FAST = {"reassoc", "contract"}  # sums may be taken in vectors; NaN and infinity keep their meaning
 
 
 @njit(cache=True)
@@ -38,21 +37,21 @@ def largest_of(scores, least):
 
 
 @njit(cache=True, fastmath=FAST)
-def take_in(i, scores, powers, largest, total, summed):
+def take_in(i, scores, largest, total, summed):
     """Make weights of a row of scores, in place, relative to the largest so far; bring what was summed in line."""
     top = largest_of(scores, largest[i])
     if top == -np.inf:
         scores[:] = 0
         return
     if top != largest[i]:
-        shrink = np.exp(largest[i] - top)
+        shrink = exp2(largest[i] - top)
         total[i] *= shrink
         for d in range(summed.shape[1]):
             summed[i, d] *= shrink
         largest[i] = top
-    exp_row(scores, scores.size, top, powers)
     added = total[i]
     for s in range(scores.size):
+        scores[s] = exp2(scores[s] - top)
         added += scores[s]
     total[i] = added
 
@@ -62,3 +61,15 @@ def drop(weights, hashed, start, threshold, factor):
     """Drop weights of a row, and scale those that stay."""
     for s in range(weights.size):
         weights[s] = weights[s] * factor if keeps(hashed, start + s, threshold) else 0
+
+
+@njit(cache=True, error_model="numpy")
+def finish(any_key, summed, total, largest, out, lse):
+    """Write the rows of a block: out = summed / total; a row that has seen no key is 0, and its lse -inf."""
+    for i in range(len(out)):
+        if any_key[i]:
+            out[i] = summed[i] / total[i]
+            lse[i] = (largest[i] + np.log2(total[i])) / LOG2_E if total[i] != 0 else np.nan
+        else:
+            out[i] = 0
+            lse[i] = -np.inf

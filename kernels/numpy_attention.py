@@ -101,8 +101,10 @@ def softmax_forward(scores, visible=None):
     """
     xp = array_module(scores)
     zero, one, minus_infinity = (scores.dtype.type(value) for value in (0, 1, -xp.inf))
-    blind = scores.shape[-1] == 0 if visible is None else ~visible.any(axis=-1, keepdims=True)
-    largest = xp.where(blind, zero, scores.max(axis=-1, keepdims=True, initial=-xp.inf))  # (B, H, T, 1)
+    if scores.shape[-1] == 0:  # no key at all, so no maximum
+        return scores, xp.full(scores.shape[:-1], minus_infinity)
+    blind = xp.zeros(1, bool) if visible is None else ~visible.any(axis=-1, keepdims=True)
+    largest = xp.where(blind, zero, scores.max(axis=-1, keepdims=True))  # (B, H, T, 1)
     weights = xp.exp(scores - largest)
     total = xp.where(blind, one, weights.sum(axis=-1, keepdims=True))  # (B, H, T, 1)
     weights /= total
@@ -149,7 +151,7 @@ def visibility(targets, sources, key_mask, causal, xp):
 
 
 def hide(scores, visible):
-    """Set the scores (B, H, T, S) of keys that a query may not see to -inf, in place: their weight is exactly 0."""
+    """Add -inf to the scores (B, H, T, S) of keys that a query may not see, in place: their weight is exactly 0."""
     if visible is not None:
         xp = array_module(scores)
         real = scores.real.dtype.type

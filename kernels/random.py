@@ -64,8 +64,7 @@ def mix64(z):
 
 def row_hashes(key, start, stop, xp):
     """Return the hash of rows ``start .. stop - 1`` as uint32: the low half of SplitMix64 started from the key."""
-    base = np.uint64(mix64((key.seed & _U64) ^ mix64(key.path)))
-    z = base + xp.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
+    z = np.uint64(_base(key)) + xp.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return (z ^ (z >> np.uint64(31))).astype(np.uint32)
@@ -86,6 +85,20 @@ def check_dropout_probability(p):
     """Raise ValueError unless 0 <= p < 1."""
     if not 0 <= p < 1:
         raise ValueError(f"a dropout probability must be at least 0 and below 1, got {p!r}")
+
+
+def dropout_scalars(dropout):
+    """Return what compiled code takes of a dropout (p, key) or None: base, threshold and factor, see `keep_mask`."""
+    if dropout is None:
+        return 0, 0, 1.0
+    p, key = dropout
+    check_dropout_probability(p)
+    return _base(key), int(p * 2**32), 1 / (1 - p)
+
+
+def _base(key):
+    """Where a key's rows start, see `row_hashes`."""
+    return mix64((key.seed & _U64) ^ mix64(key.path))
 
 
 def keep_mask(p, key, shape, xp):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minisora.kernels import AttentionCache, attention_steps, get_backend
+from minisora.kernels import AttentionCache, attention_forward, attention_steps, get_backend
 from minisora.kernels.random import check_dropout_probability
 from minisora.layers.layer import Layer
 from minisora.layers.linear import Linear, LinearCache
@@ -42,7 +42,7 @@ class MultiHeadAttention(Layer):
     bias : bool
         Whether the four projections have one.
     backend : str
-        A name that `minisora.kernels.get_backend` takes.
+        A name that `minisora.kernels.get_backend` takes; `use_backend` changes it.
 
     References
     ----------
@@ -103,13 +103,21 @@ class MultiHeadAttention(Layer):
         dsource += self.w_v.backward(self.merge(dv), cache.w_v)
         return (dx, dsource) if cache.is_cross else dx + dsource
 
+    def choose_backend(self, name):
+        """Attend with another backend from now on."""
+        super().choose_backend(name)
+        self.backend = get_backend(name)
+
     def remember(self, memory):
         """Return the keys and values (B, H, S, d_k) of memory (B, S, D), or (B, D) for S = 1, for later queries."""
         return self.split(self.w_k(memory)), self.split(self.w_v(memory))
 
     def attend(self, x, remembered, key_mask=None):
-        """Attend from the newest vectors x (B, D), one a sequence, to all that `remember` returned; inference only."""
-        heads, _ = self.backend.forward(self.split(self.w_q(x)), *remembered, key_mask=key_mask)  # (B, H, 1, d_k)
+        """Attend from the newest vectors x (B, D), one a sequence, to all that `remember` returned; inference only.
+
+        A single query a sequence leaves nothing to cut into tiles: this is the specification, whatever the backend.
+        """
+        heads, _ = attention_forward(self.split(self.w_q(x)), *remembered, key_mask=key_mask)  # (B, H, 1, d_k)
         return self.w_o(self.merge(heads)[:, 0])
 
     def split(self, x):

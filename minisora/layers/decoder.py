@@ -76,18 +76,16 @@ class DecoderLayer(Layer):
         attended, self_attention = self.self_attention.forward(
             normed, key=child(key, "self_attention"), key_mask=key_mask, causal=True
         )
-        dropped, dropout_1 = self.dropout_1.forward(attended, key=child(key, "dropout_1"))
-        x1 = x + dropped
+        x1, dropout_1 = self.dropout_1.add(x, attended, key=child(key, "dropout_1"))
         normed, norm_2 = self.norm_2.forward(x1)
         attended, cross = self.cross_attention.forward(
             normed, memory, key=child(key, "cross_attention"), key_mask=memory_mask
         )
-        dropped, dropout_2 = self.dropout_2.forward(attended, key=child(key, "dropout_2"))
-        x2 = x1 + dropped
+        x2, dropout_2 = self.dropout_2.add(x1, attended, key=child(key, "dropout_2"))
         normed, norm_3 = self.norm_3.forward(x2)
         fed, feed_forward = self.feed_forward.forward(normed, key=child(key, "feed_forward"))
-        dropped, dropout_3 = self.dropout_3.forward(fed, key=child(key, "dropout_3"))
-        return x2 + dropped, DecoderLayerCache(
+        out, dropout_3 = self.dropout_3.add(x2, fed, key=child(key, "dropout_3"))
+        return out, DecoderLayerCache(
             norm_1, self_attention, dropout_1, norm_2, cross, dropout_2, norm_3, feed_forward, dropout_3
         )
 
@@ -106,16 +104,16 @@ class DecoderLayer(Layer):
         attended, self_attention = self.self_attention.forward(
             x, key=child(key, "self_attention"), key_mask=key_mask, causal=True
         )
-        dropped, dropout_1 = self.dropout_1.forward(attended, key=child(key, "dropout_1"))
-        x1, norm_1 = self.norm_1.forward(x + dropped)
+        summed, dropout_1 = self.dropout_1.add(x, attended, key=child(key, "dropout_1"))
+        x1, norm_1 = self.norm_1.forward(summed)
         attended, cross = self.cross_attention.forward(
             x1, memory, key=child(key, "cross_attention"), key_mask=memory_mask
         )
-        dropped, dropout_2 = self.dropout_2.forward(attended, key=child(key, "dropout_2"))
-        x2, norm_2 = self.norm_2.forward(x1 + dropped)
+        summed, dropout_2 = self.dropout_2.add(x1, attended, key=child(key, "dropout_2"))
+        x2, norm_2 = self.norm_2.forward(summed)
         fed, feed_forward = self.feed_forward.forward(x2, key=child(key, "feed_forward"))
-        dropped, dropout_3 = self.dropout_3.forward(fed, key=child(key, "dropout_3"))
-        out, norm_3 = self.norm_3.forward(x2 + dropped)
+        summed, dropout_3 = self.dropout_3.add(x2, fed, key=child(key, "dropout_3"))
+        out, norm_3 = self.norm_3.forward(summed)
         return out, DecoderLayerCache(
             norm_1, self_attention, dropout_1, norm_2, cross, dropout_2, norm_3, feed_forward, dropout_3
         )

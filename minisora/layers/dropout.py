@@ -32,6 +32,13 @@ class Dropout(Layer):
         """Map x (...) to the same shape; without a key, or with p = 0, x itself."""
         return self._drop(x, key), DropoutCache(key)
 
+    def add(self, residual, x, *, key=None):
+        """Return residual + dropout(x) and forward's cache; backward gives dx, the residual's gradient is dout."""
+        if fused := self.fused(x):
+            return fused.dropout_add(x, residual, self.p, key), DropoutCache(key)
+        dropped, cache = self.forward(x, key=key)
+        return residual + dropped, cache
+
     def backward(self, dout, cache):
         """dx = dout * kept / (1 - p), with the mask of this call's own key."""
         return self._drop(dout, cache.key)
@@ -39,6 +46,8 @@ class Dropout(Layer):
     def _drop(self, x, key):
         if key is None or self.p == 0:
             return x
+        if fused := self.fused(x):
+            return fused.dropout_add(x, None, self.p, key)
         out = x * keep_mask(self.p, key, x.shape, array_module(x))
         out *= 1 / (1 - self.p)
         return out

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minisora.kernels import array_module
+from minisora.kernels.array_module import check_same_device
 from minisora.layers.layer import Layer, Parameter
 
 
@@ -35,19 +36,29 @@ class TokenEmbedding(Layer):
     def forward(self, ids, *, key=None):
         """Map ids (...), integers in [0, V), to vectors (..., D)."""
         check_ids(ids, len(self.table.data))
+        check_same_device("token ids", ids, "the embedding's table", self.table.data)
         return self.table.data[ids] * self.scale, TokenEmbeddingCache(ids)
 
     def backward(self, dout, cache):
         """dE[i] += sqrt(D) * the sum of dout over every place where id i stood. Return None: ids have no gradient."""
-        drows = dout.reshape(-1, dout.shape[-1]) * self.scale  # (N, D)
-        scatter_add(self.table.grad, cache.ids.reshape(-1), drows)
+        ids, dout_rows = cache.ids.reshape(-1), dout.reshape(-1, dout.shape[-1])  # (N,), (N, D)
+        if fused := self.fused(self.table.grad):
+            fused.scatter_add(self.table.grad, ids, dout_rows, self.scale)
+            return
+        drows = dout_rows * self.scale
+        scatter_add(self.table.grad, ids, drows)
 
 
 def scatter_add(table, ids, rows):
-    """table[ids[n]] += rows[n] for every n. Ids (N,) may repeat: ``table[ids] += rows`` would keep the last alone."""
+    """table[ids[n]] += rows[n] for every n. Ids (N,) may repeat: ``table[ids] += rows`` would keep the last alone.
+
+    On a GPU it is the product with the one-hot matrix of the ids, (V, N), no larger than the logits: atomic additions
+    come in another order from run to run, and a sorted sum would wait to learn how many different ids there are.
+    """
     xp = array_module(table)
     if xp is not np:
-        xp.add.at(table, ids, rows)
+        one_hot = xp.arange(len(table))[:, None] == ids  # (V, N)
+        table += one_hot.astype(rows.dtype) @ rows
     elif len(ids):
         order = np.argsort(ids, kind="stable")  # equal ids side by side: what is added, and in which order, is fixed
         ids = ids[order]

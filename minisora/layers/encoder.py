@@ -68,12 +68,11 @@ class EncoderLayer(Layer):
     def _forward_pre(self, x, key, key_mask):
         normed, norm_1 = self.norm_1.forward(x)
         attended, attention = self.self_attention.forward(normed, key=child(key, "self_attention"), key_mask=key_mask)
-        dropped, dropout_1 = self.dropout_1.forward(attended, key=child(key, "dropout_1"))
-        h = x + dropped
+        h, dropout_1 = self.dropout_1.add(x, attended, key=child(key, "dropout_1"))
         normed, norm_2 = self.norm_2.forward(h)
         fed, feed_forward = self.feed_forward.forward(normed, key=child(key, "feed_forward"))
-        dropped, dropout_2 = self.dropout_2.forward(fed, key=child(key, "dropout_2"))
-        return h + dropped, EncoderLayerCache(norm_1, attention, dropout_1, norm_2, feed_forward, dropout_2)
+        out, dropout_2 = self.dropout_2.add(h, fed, key=child(key, "dropout_2"))
+        return out, EncoderLayerCache(norm_1, attention, dropout_1, norm_2, feed_forward, dropout_2)
 
     def _backward_pre(self, dout, cache):
         dfed = self.dropout_2.backward(dout, cache.dropout_2)
@@ -85,11 +84,11 @@ class EncoderLayer(Layer):
 
     def _forward_post(self, x, key, key_mask):
         attended, attention = self.self_attention.forward(x, key=child(key, "self_attention"), key_mask=key_mask)
-        dropped, dropout_1 = self.dropout_1.forward(attended, key=child(key, "dropout_1"))
-        h, norm_1 = self.norm_1.forward(x + dropped)
+        summed, dropout_1 = self.dropout_1.add(x, attended, key=child(key, "dropout_1"))
+        h, norm_1 = self.norm_1.forward(summed)
         fed, feed_forward = self.feed_forward.forward(h, key=child(key, "feed_forward"))
-        dropped, dropout_2 = self.dropout_2.forward(fed, key=child(key, "dropout_2"))
-        out, norm_2 = self.norm_2.forward(h + dropped)
+        summed, dropout_2 = self.dropout_2.add(h, fed, key=child(key, "dropout_2"))
+        out, norm_2 = self.norm_2.forward(summed)
         return out, EncoderLayerCache(norm_1, attention, dropout_1, norm_2, feed_forward, dropout_2)
 
     def _backward_post(self, dout, cache):

@@ -20,6 +20,13 @@ def named_activation(name):
     return GELU("tanh" if name == "gelu_tanh" else "none")
 
 
+def activation_name(layer):
+    """Return the name of one of our own activations, and None of another layer, were it derived from them."""
+    if type(layer) is GELU:
+        return "gelu_tanh" if layer.approximate == "tanh" else "gelu"
+    return "relu" if type(layer) is ReLU else None
+
+
 class FeedForwardCache(NamedTuple):
     w_1: LinearCache
     activation: ActivationCache
@@ -53,14 +60,29 @@ class FeedForward(Layer):
     def forward(self, x, *, key=None):
         """Map x (..., D) to the same shape."""
         hidden, w_1 = self.w_1.forward(x)  # (..., d_ff)
-        active, activation = self.activation.forward(hidden)
-        kept, dropout = self.dropout.forward(active, key=child(key, "dropout"))
+        kept, activation, dropout = self._activate(hidden, child(key, "dropout"))
         out, w_2 = self.w_2.forward(kept)  # (..., D)
         return out, FeedForwardCache(w_1, activation, dropout, w_2)
 
     def backward(self, dout, cache):
         """The four steps of forward, last to first."""
         dkept = self.w_2.backward(dout, cache.w_2)
-        dactive = self.dropout.backward(dkept, cache.dropout)
-        dhidden = self.activation.backward(dactive, cache.activation)
+        dhidden = self._activate_backward(dkept, cache.activation, cache.dropout)
         return self.w_1.backward(dhidden, cache.w_1)
+
+    def _activate(self, hidden, key):
+        """dropout(activation(hidden)), and the caches of both."""
+        kind = activation_name(self.activation)
+        if kind and (fused := self.fused(hidden)):
+            kept = fused.activation_dropout(hidden, kind, self.dropout.p, key)
+            return kept, ActivationCache(hidden), DropoutCache(key)
+        active, activation = self.activation.forward(hidden)
+        kept, dropout = self.dropout.forward(active, key=key)
+        return kept, activation, dropout
+
+    def _activate_backward(self, dkept, activation, dropout):
+        """Return dhidden: through dropout, then through the activation."""
+        kind = activation_name(self.activation)
+        if kind and (fused := self.fused(dkept)):
+            return fused.activation_dropout_backward(dkept, activation.x, kind, self.dropout.p, dropout.key)
+        return self.activation.backward(self.dropout.backward(dkept, dropout), activation)

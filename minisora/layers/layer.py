@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from minisora.kernels import array_module
+from minisora.kernels import array_module, get_backend, get_elementwise
 
 
 class Parameter:
@@ -40,6 +40,8 @@ class Layer:
     called twice, shared or probed.
     """
 
+    fused_by = None  # the backend whose fused operations stand in for the layer's own NumPy, see `use_backend`
+
     def __call__(self, *inputs, **masks):
         """Return forward's output without dropout: inference."""
         return self.forward(*inputs, key=None, **masks)[0]
@@ -65,9 +67,50 @@ class Layer:
         """Return how many numbers the layer's parameters hold; shared ones count once."""
         return sum(parameter.data.size for _, parameter in self.parameters())
 
+    def use_backend(self, name):
+        """Compute with a backend from now on, in this layer and all below: attention, and what has been fused.
+
+        Parameters
+        ----------
+        name : str
+            That `minisora.kernels.get_backend` takes. The layers' own NumPy does what a backend has no operation for.
+
+        Returns
+        -------
+        Layer
+            This one.
+
+        Raises
+        ------
+        ValueError
+            For a name that does not exist.
+        """
+        get_backend(name)
+        for layer in self.layers_below():
+            layer.choose_backend(name)
+        return self
+
+    def choose_backend(self, name):
+        """Compute with a backend in this layer alone; a layer that keeps more than the name overrides it."""
+        self.fused_by = name
+
+    def layers_below(self):
+        """Yield this layer and every `Layer` in its attributes, lists and dicts, depth first."""
+        yield self
+        for value in vars(self).values():
+            yield from _layers_in(value)
+
+    def fused(self, x):
+        """Return the fused operations that take x, or None where NumPy, as written in the layer, is to compute."""
+        return None if self.fused_by is None else get_elementwise(self.fused_by, x)
+
     def to(self, device):
-        """Move all parameters and their gradients to ``"cpu"`` or ``"cuda"`` (through CuPy), and return the layer."""
-        move = _mover(device)
+        """Move all parameters and their gradients to ``"cpu"`` or ``"cuda"`` (through CuPy), and return the layer.
+
+        Inputs are expected where the parameters are; the Trainer, `minisora.generation` and the scoring bring them
+        there. An optimizer is made after the move: its state lies where the parameters lie.
+        """
+        move = mover(device)
         for _, parameter in self.parameters():
             parameter.data, parameter.grad = move(parameter.data), move(parameter.grad)
         return self
@@ -84,13 +127,22 @@ def _walk_value(name, value):
         yield from Layer._walk(value, f"{name}.")
 
 
+def _layers_in(value):
+    """Yield the layers in an attribute: those of a layer's own, or of a list, tuple or dict."""
+    if isinstance(value, Layer):
+        yield from value.layers_below()
+    elif isinstance(value, list | tuple | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _layers_in(part)
+
+
 def is_layer(value):
     """Whether value has ``forward`` and ``backward``, whatever its base class is."""
     return callable(getattr(value, "forward", None)) and callable(getattr(value, "backward", None))
 
 
-def _mover(device):
-    """Return the function that brings an array to a device."""
+def mover(device):
+    """Return the function that brings an array to a device; ValueError where there is no such device."""
     if device == "cpu":
         cupy = sys.modules.get("cupy")  # not loaded: nothing can be on the GPU
         return np.asarray if cupy is None else cupy.asnumpy
@@ -100,6 +152,8 @@ def _mover(device):
         import cupy
     except ImportError as error:
         raise ValueError("device 'cuda' needs CuPy: pip install 'minisora[cuda12]' or 'minisora[cuda13]'") from error
+    if not cupy.is_available():
+        raise ValueError("device 'cuda' needs an NVIDIA GPU and its driver, and CuPy finds none")
     return cupy.asarray
 
 

@@ -3,7 +3,7 @@
 Forward multiplies x (B, T, d_in) as B products, one a sequence, not as one of B T rows: BLAS sums a row of a product
 in an order that depends on where the row stands, and a sequence's output must not depend on its neighbours, to the last
 bit. Backward, which sums over the batch anyway, uses one large product, and so does a decoding step, x (B, d_in), where
-a batch agrees with its rows to rounding.
+a batch agrees with its rows to rounding. A backend's own product keeps the promise with one product.
 """
 
 from typing import Any, NamedTuple
@@ -41,6 +41,8 @@ class Linear(Layer):
     def forward(self, x, *, key=None):
         """Map x (..., d_in) to (..., d_out)."""
         check_width("Linear", x, len(self.weight.data))
+        if many(x) and (fused := self.fused(x)):
+            return fused.product(x, self.weight.data, None if self.bias is None else self.bias.data), LinearCache(x)
         out = x @ self.weight.data  # (..., d_out)
         if self.bias is not None:
             out += self.bias.data
@@ -54,6 +56,11 @@ class Linear(Layer):
         if self.bias is not None:
             self.bias.grad += dout_rows.sum(axis=0)
         return (dout_rows @ self.weight.data.T).reshape(cache.x.shape)
+
+
+def many(x):
+    """Whether x holds enough vectors of sequences to be worth preparing the weights for a fused product."""
+    return x.ndim > 2 and x.shape[0] * x.shape[1] >= 64
 
 
 class TiedLinear(Layer):
@@ -70,6 +77,8 @@ class TiedLinear(Layer):
     def forward(self, x, *, key=None):
         """Map x (..., D) to logits (..., V)."""
         check_width("TiedLinear", x, self.table.data.shape[1])
+        if many(x) and (fused := self.fused(x)):
+            return fused.product(x, self.table.data.T, None), LinearCache(x)
         return x @ self.table.data.T, LinearCache(x)
 
     def backward(self, dout, cache):

@@ -2,7 +2,10 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minisora.kernels import array_module
+from minisora.kernels.array_module import check_same_device
 from minisora.layers.embedding import check_ids
 from minisora.layers.layer import Layer
 
@@ -42,12 +45,18 @@ class SoftmaxCrossEntropy(Layer):
     def forward(self, logits, targets, *, key=None):
         """Return ``(total, count), cache``: nats and number of the tokens that count, from (..., V) and (...)."""
         check_ids(targets, logits.shape[-1])
+        check_same_device("targets", targets, "logits", logits)
         if logits.shape[:-1] != targets.shape:
             raise ValueError(
                 f"logits (..., V) and targets (...) are expected to agree, got {logits.shape} and {targets.shape}"
             )
         xp = array_module(logits)
         rows, flat = logits.reshape(-1, logits.shape[-1]), targets.reshape(-1)  # (N, V), (N,)
+        counted = flat != self.pad_id
+        if fused := self.fused(logits):
+            losses, exps, totals = fused.cross_entropy(rows, flat, self.label_smoothing)
+            cache = SoftmaxCrossEntropyCache(exps, totals, flat, counted, logits.shape)
+            return (np.where(counted, losses, 0).sum(), counted.sum()), cache
         largest = rows.max(axis=-1, keepdims=True)
         exps = rows - largest
         xp.exp(exps, out=exps)
@@ -56,7 +65,6 @@ class SoftmaxCrossEntropy(Layer):
         losses = lse - rows[xp.arange(len(flat)), flat]  # -log softmax(logits)[target]
         if self.label_smoothing:
             losses += self.label_smoothing * (lse - rows.mean(axis=-1) - losses)
-        counted = flat != self.pad_id
         cache = SoftmaxCrossEntropyCache(exps, totals, flat, counted, logits.shape)
         return (xp.where(counted, losses, 0).sum(), counted.sum()), cache
 
@@ -65,6 +73,8 @@ class SoftmaxCrossEntropy(Layer):
         exps, totals, targets, counted, shape = cache
         xp = array_module(exps)
         dlosses = xp.where(counted, dtotal, 0).astype(exps.dtype)  # (N,)
+        if fused := self.fused(exps):
+            return fused.cross_entropy_backward(dlosses, exps, totals, targets, self.label_smoothing).reshape(shape)
         dlogits = exps * (dlosses[:, None] / totals)
         dlogits[xp.arange(len(targets)), targets] -= (1 - self.label_smoothing) * dlosses
         if self.label_smoothing:

@@ -36,6 +36,9 @@ class LayerNorm(Layer):
     def forward(self, x, *, key=None):
         """Map x (..., D) to an array of the same shape."""
         check_width("LayerNorm", x, len(self.gamma.data))
+        if fused := self.fused(x):
+            out, *cache = fused.layer_norm(x, self.gamma.data, self.beta.data, self.eps)
+            return out, LayerNormCache(*cache)
         xp = array_module(x)
         normalized = x - x.mean(axis=-1, keepdims=True)
         rstd = 1 / xp.sqrt(row_dot(normalized, normalized) / x.shape[-1] + self.eps)  # (..., 1)
@@ -47,6 +50,11 @@ class LayerNorm(Layer):
     def backward(self, dout, cache):
         """dx = rstd * (g - mean(g) - n * mean(g * n)) with g = gamma * dout and n the normalized input."""
         normalized, rstd = cache
+        if fused := self.fused(normalized):
+            dx, dgamma, dbeta = fused.layer_norm_backward(dout, normalized, rstd, self.gamma.data)
+            self.gamma.grad += dgamma
+            self.beta.grad += dbeta
+            return dx
         rows = tuple(range(dout.ndim - 1))
         self.gamma.grad += (dout * normalized).sum(axis=rows)
         self.beta.grad += dout.sum(axis=rows)

@@ -7,7 +7,7 @@ either way, 17.0 against 18.2 on 8.4 M.)
 
 import math
 
-from minisora.kernels import array_module
+from minisora.kernels import array_module, get_elementwise
 
 
 class Optimizer:
@@ -16,7 +16,8 @@ class Optimizer:
     Parameters
     ----------
     parameters : iterable of (str, Parameter)
-        As ``model.parameters()`` yields them. Those that are not trainable are left alone.
+        As ``model.parameters()`` yields them. Those that are not trainable are left alone. The state lies where they
+        lie, so ``model.to("cuda")`` comes before the optimizer.
     lr : float
         Learning rate; a schedule assigns ``optimizer.lr`` before each step.
 
@@ -26,6 +27,7 @@ class Optimizer:
         Updates made so far.
     """
 
+    fused_by = None  # the backend whose fused update stands in for NumPy's
     moments = ()  # names of the arrays kept for each parameter
 
     def __init__(self, parameters, lr):
@@ -80,6 +82,10 @@ class Optimizer:
             array[...] = array_module(array).asarray(state[name])
         self.steps = steps
 
+    def _fused(self, data):
+        """Return the fused operations that take data, or None where NumPy is to compute."""
+        return None if self.fused_by is None else get_elementwise(self.fused_by, data)
+
     def _begin(self):
         """Compute what is the same for every parameter in this step."""
 
@@ -120,8 +126,18 @@ class Adam(Optimizer):
         self._step_size = self.lr / (1 - self.betas[0] ** self.steps)
         self._correction = math.sqrt(1 - self.betas[1] ** self.steps)
 
+    def _shrinkage(self, decay):
+        """What a parameter is multiplied by before its update."""
+        return 1.0
+
     def _update(self, data, grad, m, v, scratch, decay):
+        shrink = self._shrinkage(decay)
+        if fused := self._fused(data):
+            fused.adam(data, grad, m, v, self.betas, self._correction, self.eps, self._step_size, shrink)
+            return
         xp = array_module(data)
+        if shrink != 1:
+            data *= shrink
         xp.subtract(grad, m, out=scratch)
         scratch *= 1 - self.betas[0]
         m += scratch
@@ -147,10 +163,8 @@ class AdamW(Adam):
         super().__init__(parameters, lr, betas, eps)
         self.weight_decay = weight_decay
 
-    def _update(self, data, grad, m, v, scratch, decay):
-        if decay:
-            data *= 1 - self.lr * self.weight_decay
-        super()._update(data, grad, m, v, scratch, decay)
+    def _shrinkage(self, decay):
+        return 1 - self.lr * self.weight_decay if decay else 1.0
 
 
 def make_optimizer(config, parameters):

@@ -6,7 +6,7 @@ import pytest
 from minisora.gradcheck import randomize
 from minisora.kernels import DropoutKey
 from minisora.layers.activation import GELU, ReLU
-from minisora.layers.feed_forward import FeedForward
+from minisora.layers.feed_forward import FeedForward, activation_name, named_activation
 
 
 @pytest.mark.parametrize("key", [DropoutKey(3), None])
@@ -51,3 +51,11 @@ def test_an_activation_of_another_base_class_is_taken(rng):
 def test_an_unknown_activation_is_refused(rng):
     with pytest.raises(ValueError, match="swish"):
         FeedForward(6, 13, rng, activation="swish")
+
+
+@pytest.mark.parametrize("name", ["relu", "gelu", "gelu_tanh"])
+def test_our_own_activations_have_their_names_and_others_none(name):
+    """By its name an activation is fused; what is derived from one may compute something else."""
+    activation = named_activation(name)
+    assert activation_name(activation) == name
+    assert activation_name(type("Derived", (type(activation),), {})()) is None

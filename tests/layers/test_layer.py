@@ -1,7 +1,6 @@
 """The tree of parameters."""
 
-import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -81,38 +80,3 @@ def test_to_cpu_keeps_everything(rng):
     for data, (_, parameter) in zip(before, layer.parameters(), strict=True):
         np.testing.assert_array_equal(data, parameter.data)
         np.testing.assert_array_equal(parameter.grad, np.zeros_like(data))
-
-
-class OnDevice:
-    """An array of a stand-in for CuPy: it remembers what it was made of."""
-
-    def __init__(self, host):
-        self.host = host
-
-
-@pytest.fixture
-def cupy(monkeypatch):
-    module = ModuleType("cupy")
-    module.asarray, module.asnumpy = OnDevice, lambda array: array.host if isinstance(array, OnDevice) else array
-    monkeypatch.setitem(sys.modules, "cupy", module)
-
-
-def test_data_and_gradients_move_to_the_device_and_back(rng, cupy):
-    layer = Pair(rng)
-    for _, parameter in layer.parameters():
-        parameter.grad += 2
-    before = [(parameter.data, parameter.grad) for _, parameter in layer.parameters()]
-    layer.to("cuda")
-    for (data, grad), (_, parameter) in zip(before, layer.parameters(), strict=True):
-        assert parameter.data.host is data
-        assert parameter.grad.host is grad
-    layer.to("cpu")
-    for (data, grad), (_, parameter) in zip(before, layer.parameters(), strict=True):
-        assert parameter.data is data
-        assert parameter.grad is grad
-
-
-def test_the_device_without_cupy_says_what_to_install(rng, monkeypatch):
-    monkeypatch.setitem(sys.modules, "cupy", None)  # as if it were not there
-    with pytest.raises(ValueError, match="device 'cuda' needs CuPy: pip install"):
-        Pair(rng).to("cuda")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minisora.layers.linear import Linear, TiedLinear
+from minisora.layers.linear import Linear, TiedLinear, many
 
 
 def test_by_hand(rng):
@@ -15,6 +15,15 @@ def test_by_hand(rng):
     np.testing.assert_array_equal(layer.backward(np.array([[1.0, 0.0, -1.0]]), cache), [[-2, -2]])
     np.testing.assert_array_equal(layer.weight.grad, [[1, 0, -1], [-1, 0, 1]])
     np.testing.assert_array_equal(layer.bias.grad, [1, 0, -1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "answer"),
+    [((8, 8, 1), True), ((64, 1, 2), True), ((1, 64, 2), True), ((2, 32, 1, 1), True)]
+    + [((9, 7, 1), False), ((7, 9, 50), False), ((64, 2), False), ((100, 0, 1), False)],
+)
+def test_many_vectors_are_64_of_sequences(shape, answer):
+    assert many(np.empty(shape)) is answer
 
 
 def test_leading_axes_are_kept_and_summed_over(rng):
