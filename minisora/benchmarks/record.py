@@ -9,7 +9,8 @@ import click
 
 from minisora.commands.output import finite, json_option, print_json
 from minisora.files import replace_file
-from minisora.info import blas, usable_cores, version_of
+from minisora.info import blas, version_of
+from minisora.kernels.threads import usable_cores
 
 
 def record_options(function):

@@ -86,7 +86,7 @@ def random_ids(sizes):
     return np.random.default_rng(0).integers(FIRST_ID, sizes["vocabulary"], shape)
 
 
-def ours(sizes, dropout, threads):
+def ours(sizes, dropout, threads, backend="numba"):
     """Prepare minisora's step: what `Trainer` does for a batch, without its log."""
     import numpy as np
 
@@ -107,7 +107,7 @@ def ours(sizes, dropout, threads):
     )  # fmt: skip
     tokenizer = SoraTokenizer("whitespace", [f"w{i}" for i in range(FIRST_ID, size)])
     model = SoraModel(config, np.random.default_rng(0))
-    training = TrainingConfig(learning_rate=LEARNING_RATE, shards=threads)
+    training = TrainingConfig(learning_rate=LEARNING_RATE, shards=threads, backend=backend)
     trainer = Trainer(model, [("w5", "w5")], tokenizer, config=training)
     replicas, batch, key = Replicas(model, threads, threads), Batch(*random_ids(sizes)), DropoutKey(0)
 

@@ -4,6 +4,7 @@ In one process, two libraries' thread pools would slow each other down and nobod
 one works while the others wait for their turn, so that a disturbance of the machine hits all of them alike.
 """
 
+import ctypes
 import json
 import os
 import subprocess
@@ -48,10 +49,14 @@ class Worker:
         self._process.kill()
         self._process.communicate()
 
-    def run(self):
-        """Let it run the task once; return a dict: seconds, value, and peak_memory_mib of the process until now."""
+    def run(self, at_least=0.0):
+        """Let it run the task; return a dict: seconds, value, and peak_memory_mib of the process until now.
+
+        With ``at_least`` seconds, it runs the task once without counting, after which caches and clocks are as in the
+        midst of work, then again and again for that long; the seconds are the median of those runs.
+        """
         try:
-            self._process.stdin.write("run\n")
+            self._process.stdin.write(f"{at_least}\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except BrokenPipeError:
@@ -72,13 +77,15 @@ class Turns(NamedTuple):
     peak_memory_mib: float | None
 
 
-def take_turns(workers, rounds, *, warm_up=2):
+def take_turns(workers, rounds, *, warm_up=2, at_least=0.0):
     """Let the workers run by turns, ``warm_up`` rounds that do not count and ``rounds`` that do.
 
     Parameters
     ----------
     workers : dict of str to (task, options, threads)
         What `Worker` takes, by name.
+    at_least : float
+        Seconds of a turn, see `Worker.run`.
 
     Returns
     -------
@@ -89,7 +96,7 @@ def take_turns(workers, rounds, *, warm_up=2):
         running = {name: stack.enter_context(Worker(*arguments)) for name, arguments in workers.items()}
         for _ in range(warm_up + rounds):
             for name, worker in running.items():
-                replies[name].append(worker.run())
+                replies[name].append(worker.run(at_least))
                 time.sleep(PAUSE)
     return {name: _summary(turns[warm_up:]) for name, turns in replies.items()}
 
@@ -115,17 +122,44 @@ def peak_memory_mib():
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
+def memory_beyond(run):
+    """MiB of memory that a function needs at its peak beyond the arrays that it returns; None where nobody can tell.
+
+    It is called twice: first for what is loaded and compiled once.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    run()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # what was freed goes back to the system, so that it is counted when it is needed again
+        trim(0)
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak starts anew
+    before = peak_memory_mib()
+    result = run()
+    return round(peak_memory_mib() - before - sum(array.nbytes for array in result) / 2**20, 1)
+
+
 def main(name, options):
     """The other side of a Worker: prepare the task; for every line on standard input run it and reply in JSON."""
     replies, sys.stdout = sys.stdout, sys.stderr  # whatever else prints must not get between the replies
     module, _, function = name.partition(":")
     task = getattr(import_module(module), function)(**json.loads(options))
-    for _ in sys.stdin:
-        begin = time.perf_counter()
-        value = task()
-        seconds = time.perf_counter() - begin
+    for line in sys.stdin:
+        seconds, value = timed(task, float(line))
         reply = {"seconds": seconds, "value": value, "peak_memory_mib": peak_memory_mib()}
         print(json.dumps(reply), file=replies, flush=True)
+
+
+def timed(task, at_least):
+    """Run a task as `Worker.run` describes; return seconds and the last value."""
+    if at_least:
+        task()
+    times, end = [], time.perf_counter() + at_least
+    while not times or time.perf_counter() < end:
+        begin = time.perf_counter()
+        value = task()
+        times.append(time.perf_counter() - begin)
+    return median(times), value
 
 
 if __name__ == "__main__":

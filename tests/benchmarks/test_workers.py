@@ -3,9 +3,10 @@
 import os
 import sys
 
+import numpy as np
 import pytest
 
-from minisora.benchmarks.workers import Worker, peak_memory_mib, take_turns
+from minisora.benchmarks.workers import Worker, memory_beyond, peak_memory_mib, take_turns
 
 TASKS = """
 import os, time
@@ -45,6 +46,25 @@ def test_turns_go_on_in_one_process_each_and_leave_out_the_warm_up(tasks):
     assert len({turns["a"].value["process"], turns["b"].value["process"], os.getpid()}) == 3
     for turn in turns.values():
         assert turn.fastest <= turn.seconds <= turn.slowest < 5
+
+
+def test_a_turn_of_some_length_runs_the_task_again_and_again(tasks):
+    with Worker(f"{tasks}:prepare", {"start": 0}, 1) as worker:
+        assert worker.run()["value"]["count"] == 1
+        reply = worker.run(at_least=0.2)
+        assert reply["value"]["count"] > 3
+        assert 0 < reply["seconds"] < 0.1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("megabytes", [0, 40])
+def test_memory_beyond_what_is_returned(megabytes):
+    def run():
+        out, scratch = np.empty(30 << 17), np.ones((megabytes << 17) + 1)
+        out[:] = scratch.sum()
+        return (out,)
+
+    assert abs(memory_beyond(run) - megabytes) < 3
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
