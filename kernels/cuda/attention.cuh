@@ -1,0 +1,60 @@
+// What the rungs share: which keys a query sees, dropout's mask, and the arguments that all kernels take.
+//
+//   q (B, H, T, d_k)   k (B, H, S, d_k)   v (B, H, S, d_v)   out, dout (B, H, T, d_v)   lse, delta (B, H, T)
+//   visible (B, S)     may the key be attended? Read where MASKED is 1.
+//   seen (B, 2)        the first key that may be attended (S where there is none), and the end of the last.
+//   offset             query t sees the keys s <= t + offset.
+//   base, threshold, factor    dropout's key, as minisora.kernels.random makes it. Read where DROPS is 1.
+//
+// Macros: MASKED, DROPS (0 or 1), and what a rung names itself.
+
+typedef unsigned long long u64;
+typedef long long i64;
+
+#define MINUS_INFINITY __int_as_float(0xff800000)
+
+static constexpr float LOG2_E = 1.4426950408889634f;
+static constexpr float LN_2 = 0.6931471805599453f;
+
+// The hash of a row of weights, row = (b H + h) T + t: the low half of SplitMix64, started from the key.
+DEVICE unsigned row_hash(u64 base, i64 row) {
+    u64 z = base + (u64)(row + 1) * 0x9E3779B97F4A7C15ull;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+    return (unsigned)(z ^ (z >> 31));
+}
+
+// Is element s of a row kept? ("lowbias32")
+DEVICE bool keeps(unsigned hashed_row, int s, unsigned threshold) {
+    unsigned x = hashed_row ^ ((unsigned)s * 0x9E3779B1u);
+    x = (x ^ (x >> 16)) * 0x7FEB352Du;
+    x = (x ^ (x >> 15)) * 0x846CA68Bu;
+    return (x ^ (x >> 16)) >= threshold;
+}
+
+// What a weight is multiplied with: 0 or 1 / (1 - p) with dropout, 1 without.
+template <class Real>
+DEVICE Real keep_factor(unsigned hashed_row, int s, unsigned threshold, Real factor) {
+    return !DROPS ? Real(1) : keeps(hashed_row, s, threshold) ? factor : Real(0);
+}
+
+// The end of the keys that query t sees, of those before `stop`.
+DEVICE int seen_by(int t, int offset, int stop) {
+    return min(stop, t + offset + 1);
+}
+
+// The first query that sees key s.
+DEVICE int first_to_see(int s, int offset) {
+    return max(0, s - offset);
+}
+
+// The logsumexp of a row, in natural logarithms, from its largest score in base 2 and the sum of its exponentials.
+DEVICE float log_sum(float largest, float total, bool blind) {
+    if (blind) return MINUS_INFINITY;
+    return total == 0 ? __int_as_float(0x7fc00000) : (largest + log2f(total)) * LN_2;  // 0: every score was -infinity
+}
+
+// A weight is at most 1, even where a score and its logsumexp are so large that their rounding is not; NaN stays NaN.
+DEVICE float at_most_zero(float x) {
+    return x > 0 ? 0 : x;
+}

@@ -1,0 +1,34 @@
+// What the rungs with tiles in shared memory share.
+
+static constexpr float LOWEST = -3.402823466e38f;
+
+// What a block of scores may see: the keys before `stop`, and each query those up to its own place.
+struct Sight {
+    const bool* visible;
+    int stop, offset;
+    DEVICE bool sees(int t, int s) const { return s < stop && s <= t + offset && (!MASKED || visible[s]); }
+    // Do the queries from t on see all keys before `end`?
+    DEVICE bool sees_all(int t, int end) const { return !MASKED && end <= stop && end <= t + offset + 1; }
+};
+
+// Set rows first .. first + COUNT - 1 of a matrix (limit, D) on their way to a tile of width W, in rows of STRIDE; what
+// there is not is filled with zeros. Rows start at sixteen bytes, or their elements are copied one by one.
+template <int THREADS, int D, int W, int STRIDE, int COUNT, class Element>
+DEVICE void load(Element* tile, const Element* matrix, int first, int limit) {
+    constexpr bool WHOLE = D * sizeof(Element) % 16 == 0;
+    constexpr int STEP = WHOLE ? 16 / sizeof(Element) : 1;
+    static_assert(WHOLE || sizeof(Element) == 4, "rows of halves are padded to sixteen bytes before");
+    for (int i = threadIdx.x; i < COUNT * (W / STEP); i += THREADS) {
+        const int row = i / (W / STEP), d = i % (W / STEP) * STEP;
+        const bool valid = first + row < limit && d < D;
+        const Element* from = matrix + (valid ? (i64)(first + row) * D + d : 0);
+        Element* to = tile + row * STRIDE + d;
+        if (WHOLE) copy_async_16(to, from, valid);
+        else copy_async_4(to, from, valid);
+    }
+}
+
+// A logsumexp for backward, in base 2: a row that sees nothing has weights of 0.
+DEVICE float base_2(float lse) {
+    return lse == MINUS_INFINITY ? -MINUS_INFINITY : lse * LOG2_E;
+}
