@@ -5,20 +5,24 @@ import platform
 from importlib import metadata
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 import minisora
-from minisora.kernels import backend_names, get_backend
+from minisora.kernels import backend_names
+from minisora.kernels.auto_attention import LARGE
+from minisora.kernels.threads import VARIABLE, num_threads, usable_cores
 from minisora.pretrained import bundled_models
 
-LIBRARIES = ("numpy", "numba", "matplotlib", "safetensors", "click", "tqdm")
+LIBRARIES = ("numpy", "numba", "matplotlib", "safetensors", "click", "threadpoolctl", "tqdm")
 OPTIONAL = ("torch", "cupy-cuda12x", "cupy-cuda13x")
-THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", VARIABLE)
 
 
 def collect():
-    """Return a dict of plain values: versions, platform, BLAS, attention backends, threads, bundled models.
+    """Return a dict of plain values: versions, platform, BLAS, GPU, attention backends, threads, bundled models.
 
-    Versions are read from the packages' metadata: nothing is imported for it.
+    Versions are read from the packages' metadata: no library is imported for its own. CuPy is, where it is installed:
+    it knows the GPU.
     """
     return {
         "minisora": minisora.__version__,
@@ -27,8 +31,13 @@ def collect():
         "libraries": {name: version_of(name) for name in LIBRARIES},
         "optional": {name: version_of(name) for name in OPTIONAL},
         "blas": blas(),
-        "backends": {"available": backend_names(), "auto": get_backend("auto").name},
-        "threads": {"cores": usable_cores()} | {name: os.environ.get(name) for name in THREAD_VARIABLES},
+        "gpu": gpu(),
+        "backends": {
+            "available": backend_names(None if gpu() else "cpu"),
+            "auto": f"numpy, numba from {LARGE:,} operations on",
+        },
+        "threads": {"cores": usable_cores(), "kernels": num_threads(), "BLAS": blas_threads()}
+        | {name: os.environ.get(name) for name in THREAD_VARIABLES},
         "models": [f"sora/{name}" for name in bundled_models()],
     }
 
@@ -47,9 +56,21 @@ def blas():
     return f"{found.get('name', 'unknown')} {found.get('version', '')}".strip()
 
 
-def usable_cores():
-    """Return the number of cores that this process may use, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+def gpu():
+    """Return the name of the GPU that the device "cuda" is, or None without CuPy or without a GPU."""
+    try:
+        import cupy
+    except ImportError:
+        return None
+    if not cupy.is_available():
+        return None
+    runtime = cupy.cuda.runtime
+    return runtime.getDeviceProperties(runtime.getDevice())["name"].decode()
+
+
+def blas_threads():
+    """Return how many threads NumPy's BLAS uses now, or None where it does not tell."""
+    return next((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), None)
 
 
 def table(info):
@@ -61,5 +82,5 @@ def table(info):
             value = ", ".join(f"{key} {'-' if part is None else part}" for key, part in zip(value, parts, strict=True))
         elif isinstance(value, list):
             value = ", ".join(value) or "-"
-        rows.append(f"{name:<10}  {value}")
+        rows.append(f"{name:<10}  {'-' if value is None else value}")
     return "\n".join(rows)

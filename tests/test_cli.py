@@ -8,12 +8,14 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from threadpoolctl import threadpool_limits
 
 import minisora
 from minisora import SoraConfig, SoraModel, SoraTokenizer
 from minisora.checkpoint import load
 from minisora.cli import COMMANDS, cli
 from minisora.commands.options import MODEL_HELP, TRAINING_HELP
+from minisora.info import collect
 
 PAIRS = [("abc", "cba"), ("bca", "acb"), ("aab", "baa")]
 TINY = "--d-model 8 --num-heads 2 --d-ff 16 --num-encoder-layers 1 --num-decoder-layers 1 --max-len 32".split()
@@ -312,6 +314,8 @@ def test_info():
     assert content["libraries"]["numpy"] == np.__version__
     assert "numpy" in content["backends"]["available"]
     assert content["threads"]["cores"] >= 1
+    with threadpool_limits(1, user_api="blas"):
+        assert collect()["threads"]["BLAS"] == 1
     assert np.__version__ in good("info")
 
 

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from minisora.commands.options import device_option
 from minisora.commands.own_layers import layer_option, own_layers
 
 DEFAULT_MODEL = "sora/sora-base"
@@ -18,8 +19,9 @@ model_name = {"default": DEFAULT_MODEL, "metavar": "NAME_OR_FOLDER"}
 @click.option(
     "--turns", default=1, type=click.IntRange(1), help="At the prompt: how many of the last questions are read."
 )
+@device_option
 @layer_option
-def command(question, name, context, turns, own):
+def command(question, name, context, turns, device, own):
     """Answer QUESTION, or ask for questions until an empty line or Ctrl-D.
 
     A question may bring its facts along: minisora chat "城市=北京;天气=小雨|北京要带伞吗？"
@@ -30,6 +32,7 @@ def command(question, name, context, turns, own):
     from minisora.checkpoint import load
 
     pretrained = load(name, layers=own_layers(own))
+    pretrained.model.to(device)
     if question is None:
         converse(pretrained, facts, turns)
     else:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from minisora.commands.chat import model_name
+from minisora.commands.options import device_option
 from minisora.commands.output import json_option, print_json
 from minisora.commands.own_layers import layer_option, own_layers
 
@@ -19,9 +20,10 @@ from minisora.commands.own_layers import layer_option, own_layers
 @click.option("--seed", default=0, show_default=True, help="Of the training stream that the set train is taken from.")
 @click.option("--reference", metavar="FILE", help="Training pairs for the baselines; for the corpus its own stream.")
 @click.option("--no-baselines", is_flag=True, help="Measure the model alone.")
+@device_option
 @layer_option
 @json_option
-def command(name, data, splits, count, seed, reference, no_baselines, own, as_json):
+def command(name, data, splits, count, seed, reference, no_baselines, device, own, as_json):
     """Evaluate a bundled model, or the one in a folder, on the corpus's held-out sets or on a file.
 
     The baselines are the most frequent answer and the answer to the nearest training question.
@@ -32,6 +34,7 @@ def command(name, data, splits, count, seed, reference, no_baselines, own, as_js
     from minisora.training.evaluation import corpus_sets, evaluate
 
     pretrained = load(name, layers=own_layers(own))
+    pretrained.model.to(device)
     sets = corpus_sets(splits or None, count, seed) if data is None else {Path(data).stem: read(data)}
     pairs = None if no_baselines else training_pairs(reference, data, seed)
     result = evaluate(pretrained, sets, reference=pairs)

@@ -44,7 +44,27 @@ TRAINING_HELP = {
     "select": "Best checkpoint by exact_match or loss.",
     "keep": "Last checkpoints that stay, besides the best.",
     "threads": "Threads for the shards; one each unless given.",
+    "backend": "What computes; auto: numba for all but short trainings, else numpy.",
 }
+
+
+def check_device(context, parameter, device):
+    """Refuse a device that is not there at once, before a corpus is read."""
+    if device != "cpu":
+        from minisora.layers.layer import mover
+
+        mover(device)
+    return device
+
+
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    callback=check_device,
+    help="Where to compute; cuda is an NVIDIA GPU, through CuPy.",
+)
 
 
 def config_options(config_class, helps):

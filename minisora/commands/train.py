@@ -5,7 +5,7 @@ from dataclasses import replace
 import click
 from click.core import ParameterSource
 
-from minisora.commands.options import MODEL_HELP, TRAINING_HELP, config_options, pick
+from minisora.commands.options import MODEL_HELP, TRAINING_HELP, config_options, device_option, pick
 from minisora.commands.output import json_option, print_json
 from minisora.commands.own_layers import layer_option, own_layers
 from minisora.config import SoraConfig
@@ -35,6 +35,7 @@ KINDS = click.Choice(["characters", "whitespace"])
 @click.option(
     "--tie", type=click.Choice(["none", "output", "all"]), help="Default: all with one vocabulary, else output."
 )
+@device_option
 @layer_option
 @config_options(SoraConfig, MODEL_HELP)
 @config_options(TrainingConfig, TRAINING_HELP)
@@ -80,7 +81,7 @@ def begun(out, options, given):
     else:
         refuse_model_options(given, "--start-from")
         model, source, target = load(options["start_from"], layers=own_layers(options["own"]))
-    return Trainer(model, data, source, target, config, dev=dev, folder=out)
+    return Trainer(model.to(options["device"]), data, source, target, config, dev=dev, folder=out)
 
 
 def new_model(data, options, seed):
@@ -119,7 +120,7 @@ def continued(out, options, given):
     model, source, target = load(folder, layers=own_layers(options["own"]))
     config = replace(config, **pick({name: options[name] for name in given}, TRAINING_HELP))
     data, dev = read_data(options)
-    return Trainer(model, data, source, target, config, dev=dev, folder=out)
+    return Trainer(model.to(options["device"]), data, source, target, config, dev=dev, folder=out)
 
 
 def read_data(options):

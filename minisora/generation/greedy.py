@@ -1,10 +1,15 @@
 """Greedy decoding: at every step the most probable token."""
 
+import numpy as np
+
 from minisora.kernels import array_module
 
 
 def greedy(model, source_ids, *, max_len=None, source_mask=None):
     """Decode a batch token by token, with the decoder's key/value cache, until each sequence has ended.
+
+    On a GPU one array of ids is read for each token, since somebody must see that a sequence has ended; the rows that
+    go on are sent only when one has.
 
     Parameters
     ----------
@@ -35,7 +40,7 @@ def greedy(model, source_ids, *, max_len=None, source_mask=None):
         rows = [row for row, token in enumerate(tokens) if token != model.config.eos_id]
         if len(rows) < len(running):  # sequences that have ended cost nothing more
             running = [running[row] for row in rows]
-            kept = xp.asarray(rows, dtype=int)
+            kept = xp.asarray(np.array(rows, np.int64))
             ids = ids[kept]
             state.reorder(kept)
         for output, row in zip(running, rows, strict=True):

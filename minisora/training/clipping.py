@@ -1,5 +1,7 @@
 """Gradient clipping by the global norm."""
 
+import math
+
 import numpy as np
 
 from minisora.kernels import array_module
@@ -25,26 +27,45 @@ def clip_gradients(parameters, max_norm):
     ValueError
         When the gradient is not finite; nothing has been scaled then.
     """
-    norm = gradient_norm([parameter.grad for parameter in parameters])
-    xp = array_module(norm)
-    if not xp.isfinite(norm):
-        raise ValueError(f"expected a finite gradient, got one of norm {norm}")
-    if max_norm is not None:
-        # 1e-6 as in torch: a norm of 0 divides nothing
-        scale = xp.minimum(1.0, max_norm / (norm + 1e-6)).astype(parameters[0].grad.dtype)
-        for parameter in parameters:
-            parameter.grad *= scale
+    norm = gradient_norm(parameters)
+    norm, _ = finite_norm(parameters, norm, float(norm))
+    scale_gradients(parameters, max_norm, norm)
     return norm
 
 
-def gradient_norm(grads):
-    """The joint norm of arrays: a 0-d array, in float64 where the squares overflow the arrays' own type."""
-    xp = array_module(grads[0])
-    flats = [grad.reshape(-1) for grad in grads]
+def gradient_norm(parameters):
+    """The joint norm of all gradients: a 0-d array where they are, infinite where the squares overflow."""
+    flats = [parameter.grad.reshape(-1) for parameter in parameters]
+    xp = array_module(flats[0])
     with np.errstate(over="ignore", invalid="ignore"):
-        norm = xp.sqrt(sum(xp.dot(flat, flat) for flat in flats))
-        if xp.isfinite(norm):
-            return norm
-        largest = max(xp.abs(flat).max() for flat in flats)  # of NaNs it may be any value: the sum below is one
+        return xp.sqrt(sum(xp.dot(flat, flat) for flat in flats))
+
+
+def overflowed_norm(parameters):
+    """The same in float64, of gradients first divided by their largest entry."""
+    flats = [parameter.grad.reshape(-1) for parameter in parameters]
+    xp = array_module(flats[0])
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest = xp.stack([xp.abs(flat).max() for flat in flats]).max()  # NaN where one is
         scaled = [flat / largest for flat in flats]
         return largest.astype(np.float64) * xp.sqrt(sum(xp.dot(flat, flat) for flat in scaled))
+
+
+def finite_norm(parameters, norm, value):
+    """Return `gradient_norm` and its value, or those of `overflowed_norm` where it must be; ValueError if both fail."""
+    if not math.isfinite(value):
+        norm = overflowed_norm(parameters)
+        value = float(norm)
+    if not math.isfinite(value):
+        raise ValueError(f"expected a finite gradient, got one of norm {value}")
+    return norm, value
+
+
+def scale_gradients(parameters, max_norm, norm):
+    """Scale all gradients, whose joint norm is the 0-d array ``norm``, so that it becomes at most ``max_norm``."""
+    if max_norm is None:
+        return
+    # 1e-6 as in torch: a norm of 0 divides nothing
+    scale = array_module(norm).minimum(1.0, max_norm / (norm + 1e-6)).astype(parameters[0].grad.dtype)
+    for parameter in parameters:
+        parameter.grad *= scale

@@ -3,10 +3,12 @@
 import json
 from dataclasses import asdict, dataclass, fields
 
+from minisora.kernels import backend_names
 from minisora.training.schedules import SCHEDULES
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SELECTIONS = ("exact_match", "loss")
+BACKENDS = ("auto", *backend_names())
 
 # What may differ between a training and its continuation: none of these changes a single parameter value.
 _NOT_IDENTITY = frozenset({"eval_every", "save_every", "log_every", "keep", "threads", "select"})
@@ -50,6 +52,9 @@ class TrainingConfig:
         Checkpoints that stay besides the best one.
     threads : int or None
         None is one for each shard.
+    backend : str
+        What computes: a name that `minisora.kernels.get_backend` takes. ``"auto"``: Numba where the training is long
+        enough to be worth compiling for, NumPy for a short one; see `Trainer.backend`.
     """
 
     steps: int = 10_000
@@ -76,6 +81,7 @@ class TrainingConfig:
     select: str = "exact_match"
     keep: int = 1
     threads: int | None = None
+    backend: str = "auto"
 
     def __post_init__(self):
         object.__setattr__(self, "betas", tuple(self.betas) if isinstance(self.betas, list | tuple) else self.betas)
@@ -100,7 +106,8 @@ class TrainingConfig:
             and all(_is_share(beta) and beta < 1 for beta in self.betas)
         )
         self._check("betas", two, "two numbers in [0, 1)")
-        for name, names in (("schedule", SCHEDULES), ("optimizer", OPTIMIZERS), ("select", SELECTIONS)):
+        choices = {"schedule": SCHEDULES, "optimizer": OPTIMIZERS, "select": SELECTIONS, "backend": BACKENDS}
+        for name, names in choices.items():
             self._check(name, getattr(self, name) in tuple(names), f"one of {', '.join(names)}")
 
     def learning_rate_at(self, step):

@@ -8,6 +8,9 @@ on how many there are.
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+
+from minisora.kernels.threads import at_most, num_threads
 
 
 def replica(model):
@@ -33,7 +36,9 @@ class Replicas:
     def __init__(self, model, shards, threads):
         self.models = [model, *(replica(model) for _ in range(shards - 1))]
         self._parameters = [[parameter for _, parameter in one.parameters()] for one in self.models]
-        self._pool = ThreadPoolExecutor(threads, "minisora-shard") if min(threads, shards) > 1 else None
+        at_once = min(threads, shards)
+        self._pool = ThreadPoolExecutor(at_once, "minisora-shard") if at_once > 1 else None
+        self._threads_each = max(1, num_threads() // at_once)
 
     def zero_grad(self):
         """Set the gradients of all of them to zero."""
@@ -45,8 +50,20 @@ class Replicas:
         pairs = list(zip(self.models, shards, strict=False))  # a small batch has fewer shards
         if self._pool is None:
             return [function(model, shard) for model, shard in pairs]
-        futures = [self._pool.submit(function, model, shard) for model, shard in pairs]
+        futures = [self._pool.submit(self._limited, function, model, shard) for model, shard in pairs]
         return [future.result() for future in futures]
+
+    def _limited(self, function, model, shard):
+        with at_most(self._threads_each):
+            return function(model, shard)
+
+    def sharing_cores(self):
+        """A context in which BLAS, called by several models at once, leaves each of them its share of the cores."""
+        if self._pool is None:
+            return nullcontext()
+        from threadpoolctl import threadpool_limits
+
+        return threadpool_limits(self._threads_each, user_api="blas")
 
     def gather(self):
         """Add the replicas' gradients into the first model's, in order."""

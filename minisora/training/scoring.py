@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from minisora.generation import answer
 from minisora.kernels import array_module
 from minisora.layers.loss import SoftmaxCrossEntropy
@@ -39,10 +41,11 @@ def mean_loss(model, source_tokenizer, target_tokenizer, pairs, *, batch_tokens=
     encoded = encode_pairs(pairs, source_tokenizer, target_tokenizer, model.config.max_len)
     encoded.sort(key=lambda pair: (len(pair[0]), len(pair[1])))
     xp = array_module(next(model.parameters())[1].data)
-    total, count = 0.0, 0
+    total, count = 0.0, 0  # on a GPU the total stays there until the end
     for run in cut_to_budget(encoded, batch_tokens):
         batch = pad_pairs(run, source_tokenizer, target_tokenizer)
         source, decoder_ids, targets = (xp.asarray(ids) for ids in batch)
-        (nats, tokens), _ = loss.forward(model.forward(source, decoder_ids)[0], targets)
-        total, count = total + float(nats), count + int(tokens)
-    return total / count
+        (nats, _), _ = loss.forward(model.forward(source, decoder_ids)[0], targets)
+        total = total + nats.astype(np.float64)
+        count += int((batch.targets != model.config.pad_id).sum())
+    return float(total / count)

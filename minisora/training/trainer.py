@@ -1,8 +1,11 @@
 """The Trainer: from a model and pairs of texts to a trained model, resumable at every checkpoint."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from minisora.checkpoint import check_tokenizers
 from minisora.files import remove_leftovers
@@ -10,7 +13,7 @@ from minisora.kernels import DropoutKey, array_module
 from minisora.layers.loss import SoftmaxCrossEntropy
 from minisora.training.allocator import keep_freed_memory
 from minisora.training.batching import Batches, encode_pairs
-from minisora.training.clipping import clip_gradients
+from minisora.training.clipping import finite_norm, gradient_norm, scale_gradients
 from minisora.training.config import TrainingConfig
 from minisora.training.data import PairList, as_data, as_pair
 from minisora.training.log import TrainingLog
@@ -42,13 +45,24 @@ class TrainingResult(NamedTuple):
     records: list  # the log: one dict a line
 
 
+LONG = 10**14  # additions and multiplications of a training from which on compiling for it pays: some ten minutes
+
+
+def chosen_backend(config, num_parameters, xp=np):
+    """Return the backend that a TrainingConfig names, or that ``"auto"`` picks, by the size of the whole training."""
+    work = 6 * num_parameters * config.batch_tokens * config.accumulate * config.steps
+    return config.backend if config.backend != "auto" else "numba" if xp is np and work >= LONG else "auto"
+
+
 class Trainer:
     """Train a model on pairs of texts.
 
     Parameters
     ----------
     model : SoraModel
-        Trained in place.
+        Trained in place, where it is: on the GPU after ``model.to("cuda")``. A step there brings the batch in and takes
+        two numbers out at once, the loss and the norm of the gradient: they are looked at before the update, so that a
+        step that is not finite changes nothing.
     data : PairStream, PairList or list of (str, str)
         What to train on; a list is repeated, in a new order each epoch.
     source_tokenizer, target_tokenizer : SoraTokenizer
@@ -59,6 +73,11 @@ class Trainer:
         ``best``.
     folder : str or path, optional
         For checkpoints (``step-N``, ``latest``, ``best``) and ``log.jsonl``; None saves nothing.
+
+    Attributes
+    ----------
+    backend : str
+        What computes; ``"auto"`` here means NumPy, and Numba for large attention alone.
 
     Raises
     ------
@@ -79,6 +98,10 @@ class Trainer:
         self.folder = None if folder is None else Path(folder)
         self.optimizer = make_optimizer(self.config, model.parameters())
         self.loss = SoftmaxCrossEntropy(model.config.pad_id, self.config.label_smoothing)
+        self.backend = chosen_backend(self.config, model.num_parameters(), self._array_module())
+        self.optimizer.fused_by = self.backend
+        for layer in (model, self.loss):
+            layer.use_backend(self.backend)
         self.batches = Batches(
             self.data,
             self.source_tokenizer,
@@ -128,7 +151,7 @@ class Trainer:
         replicas = Replicas(self.model, self.config.shards, self.config.threads or self.config.shards)
         meter = Meter(self.config, progress, progress_bar)
         try:
-            with Stopping(max_minutes) as stopping:
+            with Stopping(max_minutes) as stopping, replicas.sharing_cores():
                 reason = self._run(progress, last, replicas, meter, stopping)
                 best_step = self._finish(progress, reason)
         finally:
@@ -139,7 +162,8 @@ class Trainer:
     def gradients(self, batches, key, replicas):
         """Fill the gradients with those of the mean loss over all tokens of ``batches``; return (loss, tokens).
 
-        The sum over tokens is divided once, by the number of target tokens of all batches together.
+        The sum over tokens is divided once, by the number of target tokens of all batches together. The loss is a 0-d
+        array in float64 where the model is: nobody has waited for it yet.
         """
         pad = self.model.config.pad_id
         tokens = sum(int((batch.targets != pad).sum()) for batch in batches)
@@ -217,20 +241,25 @@ class Trainer:
             batch, position = self.batches.at(position)
             batches.append(batch)
         loss, tokens = self.gradients(batches, DropoutKey(self.config.seed).child(number), replicas)
-        if not abs(loss) < float("inf"):
-            raise ValueError(f"the loss is {loss} at step {number}: {ADVICE}")
-        norm = self._clip(number)
+        loss, norm = self._clip(number, loss)
         self.optimizer.lr = self.config.learning_rate_at(number)
         self.optimizer.step()
         progress.step, progress.position, progress.tokens = number, position, progress.tokens + tokens
         meter.count(loss, tokens, norm)
 
-    def _clip(self, number):
-        """Clip the gradient of step ``number``; its norm before."""
+    def _clip(self, number, loss):
+        """Clip the gradient of step ``number``; the loss and the norm before as numbers, read together."""
+        parameters = [parameter for _, parameter in self.optimizer.named]
+        norm = gradient_norm(parameters)
+        loss, value = self._array_module().stack([loss, norm.astype(np.float64)]).tolist()
+        if not math.isfinite(loss):
+            raise ValueError(f"the loss is {loss} at step {number}: {ADVICE}")
         try:
-            return clip_gradients([parameter for _, parameter in self.optimizer.named], self.config.clip)
+            norm, value = finite_norm(parameters, norm, value)
         except ValueError as error:
             raise ValueError(f"{error} at step {number}: {ADVICE}") from None
+        scale_gradients(parameters, self.config.clip, norm)
+        return loss, value
 
     def _judge(self, progress):
         """Score the model on dev, and keep it when it is the best so far."""
@@ -260,10 +289,14 @@ class Trainer:
         return step == self.config.steps or self._is_due(step, self.config.eval_every)
 
     def _backward(self, model, shard, key, dtotal):
-        """Add one shard's gradients into ``model``'s, and return the shard's total loss."""
-        xp = array_module(self.optimizer.named[0][1].data)
+        """Add one shard's gradients into ``model``'s, and return the shard's total loss, a 0-d array in float64."""
+        xp = self._array_module()
         source, decoder_ids, targets = (xp.asarray(ids) for ids in shard)
         logits, cache = model.forward(source, decoder_ids, key=key)
         (total, _), loss_cache = self.loss.forward(logits, targets)
         model.backward(self.loss.backward(dtotal, loss_cache), cache)
-        return float(total)
+        return total.astype(np.float64)
+
+    def _array_module(self):
+        """NumPy, or CuPy where the model is on the GPU."""
+        return array_module(self.optimizer.named[0][1].data)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from minisora.kernels import DropoutKey
+from minisora.kernels.threads import num_threads
 from minisora.training import Trainer, TrainingConfig
 from minisora.training.batching import Position
 from minisora.training.replicas import Replicas, replica
@@ -81,3 +83,27 @@ def test_an_error_in_a_shard_comes_out(make_model, pairs, tokenizer):
     with pytest.raises(ZeroDivisionError):
         replicas.map(lambda model, shard: 1 / shard, [1, 0])
     replicas.close()
+
+
+@pytest.mark.parametrize(("cores", "threads", "each"), [(4, 2, 2), (3, 2, 1), (1, 2, 1), (9, 5, 2)])
+def test_models_at_once_share_the_cores(make_model, monkeypatch, cores, threads, each):
+    """Kernels and BLAS: no more threads altogether than there are cores, if there is one for each."""
+    monkeypatch.setenv("MINISORA_NUM_THREADS", str(cores))
+    replicas = Replicas(make_model(), 4, threads)
+    at_once = min(4, threads)
+    expected = max(1, cores // at_once)
+    assert expected == each
+    assert replicas.map(lambda model, shard: num_threads(), range(4)) == [each] * 4
+    assert num_threads() == cores
+    with replicas.sharing_cores():
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {each}
+    replicas.close()
+
+
+def test_one_model_has_all_cores(make_model, monkeypatch):
+    monkeypatch.setenv("MINISORA_NUM_THREADS", "3")
+    replicas = Replicas(make_model(), 2, 1)
+    before = threadpool_info()
+    with replicas.sharing_cores():
+        assert threadpool_info() == before
+        assert replicas.map(lambda model, shard: num_threads(), range(2)) == [3, 3]

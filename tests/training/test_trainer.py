@@ -61,6 +61,7 @@ def test_it_learns(make_model, pairs, tokenizer):
         {},
         {"optimizer": "adamw", "schedule": "cosine", "accumulate": 2, "label_smoothing": 0.1},
         {"optimizer": "sgd", "shards": 2, "learning_rate": 0.1},
+        {"backend": "numba", "shards": 2, "dropout": 0.1},
     ],
 )
 def test_twice_fifty_steps_are_a_hundred(make_model, pairs, tokenizer, tmp_path, changes):
