@@ -39,9 +39,10 @@ SOURCES = sorted(
 SURVIVORS = Path(__file__).with_name("survivors.toml")
 TESTS = (
     "kernels/test_array_module.py kernels/test_backends.py kernels/test_compilation.py kernels/test_numpy_attention.py "
-    "kernels/test_random.py layers reference test_model.py structure gradcheck/test_structure.py "
+    "kernels/test_random.py layers device reference test_model.py structure gradcheck/test_structure.py "
     "bug_zoo/test_wiring_mutants.py generation test_checkpoint.py training/test_optimizers.py "
-    "gradcheck/test_complex_step.py gradcheck/test_first_wrong.py gradcheck/test_registry.py"
+    "gradcheck/test_complex_step.py gradcheck/test_first_wrong.py gradcheck/test_registry.py "
+    "kernels/test_elementwise.py kernels/test_threads.py test_model_backends.py"
 ).split()
 TIMEOUT = 300  # seconds: a few times what the unchanged code takes
 

@@ -14,7 +14,7 @@ class Case(NamedTuple):
 
     plant: Callable  # plant(patch) makes the mistake
     caught_by: str
-    tensor: str | None = None  # where the largest error stands
+    tensor: str | None = None  # where the largest error stands; None where rounding decides between two
     blind: str | None = None  # a check that the mistake passes
     step: str | None = None  # the first wrong step that the report must name
     hint: str | None = None  # a part of its reason; None: there must be none
@@ -45,7 +45,6 @@ CASES = [
     Case(
         gradients.softmax_backward_divided_by_the_batch,
         "attention/plain",
-        "q",
         step="dscores",
         hint="divided by B once too often",
     ),
