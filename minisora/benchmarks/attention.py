@@ -108,7 +108,7 @@ def measure(backend, beside, shape, causal, with_backward, threads, rounds, alon
     for name in beside:
         workers[name] = (f"{home}:ours", {"backend": name, **options}, threads)
     turns = take_turns(workers, rounds, warm_up=1, at_least=TURN)
-    work = {name: operations(shape, causal, with_backward) for name in turns} | {"sgemm": 2 * SIDE**3}
+    work = dict.fromkeys(turns, operations(shape, causal, 7 if with_backward else 2)) | {"sgemm": 2 * SIDE**3}
     rates = {name: work[name] / turn.seconds / 1e9 for name, turn in turns.items()}
     opponents = [name for name in turns if name not in ("ours", "sgemm")]
     return {
@@ -127,9 +127,8 @@ def measure(backend, beside, shape, causal, with_backward, threads, rounds, alon
 PASSES = {False: "forward", True: "forward+backward"}
 
 
-def operations(shape, causal, with_backward):
+def operations(shape, causal, products):
     """Additions and multiplications: two products forward and five backward, half of each where attention is causal."""
-    products = 7 if with_backward else 2
     entries = shape.batch * shape.heads * shape.targets * shape.sources
     return products * 2 * entries * shape.width // (2 if causal else 1)
 

@@ -29,7 +29,7 @@ def test_alone(tmp_path):
 def test_beside_torch():
     result = run()
     assert result.exit_code == 0, result.output
-    assert "1 threads, median of 2 steps by turns; 7,554 parameters" in result.stdout
+    assert "1 threads, numba, median of 2 steps by turns; 7,554 parameters" in result.stdout
     assert [line.split()[2] for line in result.stdout.splitlines()[-4:]] == ["ours", "torch", "ours", "torch"]
 
 
@@ -46,7 +46,8 @@ def test_the_ratio_is_the_opponents_time_by_ours():
         "target_tokens_per_second": {"ours": 20.0, "torch": 10.0}, "peak_memory_mib": {"ours": None, "torch": 3.0},
         "range": {"ours": [0.4, 0.6], "torch": [0.9, 1.1]},
     }  # fmt: skip
-    lines = train_step.table([row], {"threads": 2, "rounds": 9, "sizes": {"d_model": 16}}).splitlines()
+    settings = {"threads": 2, "rounds": 9, "sizes": {"d_model": 16}, "backend": "numba"}
+    lines = train_step.table([row], settings).splitlines()
     assert lines[-2].split() == ["dropout", "0", "ours", "500", "400", "600", "20", "-"]
     assert lines[-1].split() == ["dropout", "0", "torch", "1000", "900", "1100", "10", "3", "2.00"]
 

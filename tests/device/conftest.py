@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from emulator import EmulatedModule, available
 
 from minisora import SoraConfig, SoraModel, SoraTokenizer
-from minisora.kernels import array_module
+from minisora.kernels import array_module, cuda_launch
 from minisora.layers import embedding
 
 
@@ -90,3 +91,25 @@ def same_scatter_add(monkeypatch):
         table += (xp.arange(len(table))[:, None] == ids).astype(rows.dtype) @ rows
 
     monkeypatch.setattr(embedding, "scatter_add", scatter_add)
+
+
+class Emulated:
+    """How the next kernels are built and run, and in which way their source is changed before."""
+
+    def __init__(self):
+        self.seed, self.sanitizer, self.change = 0, None, lambda code: code
+
+    def module(self, code, options):
+        return EmulatedModule(code=self.change(code), options=options, seed=self.seed, sanitizer=self.sanitizer)
+
+
+@pytest.fixture
+def emulated(device):
+    """The stand-in for CuPy with kernels that run on the CPU; ``emulated.how`` is an `Emulated`."""
+    if not available():
+        pytest.skip("needs g++ on Linux")
+    device.how = Emulated()
+    device.RawModule = device.how.module
+    cuda_launch.program.cache_clear()
+    yield device
+    cuda_launch.program.cache_clear()

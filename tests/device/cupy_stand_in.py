@@ -12,6 +12,7 @@ What no stand-in shows: other rounding, what a kernel does wrong, two GPUs, stre
 """
 
 import operator
+import time
 from types import ModuleType, SimpleNamespace
 from typing import NamedTuple
 
@@ -280,6 +281,36 @@ def _unknown(name):
     raise AttributeError(f"the stand-in for CuPy does not know {name}: is it in CuPy, and should it be listed?")
 
 
+class Event:
+    """A moment: here everything has been done when a call returns."""
+
+    def record(self):
+        self.moment = time.perf_counter()
+
+    def synchronize(self):
+        pass
+
+
+def _make_cuda():
+    """CuPy's ``cuda``, for an H100 or H200 by its properties."""
+    properties = {
+        "name": b"stand-in for a GPU", "totalGlobalMem": 3 << 29, "multiProcessorCount": 132, "major": 9, "minor": 0,
+    }  # fmt: skip
+    runtime = SimpleNamespace(
+        getDevice=lambda: 0,
+        getDeviceProperties=lambda device: properties,
+        driverGetVersion=lambda: 13000,
+        runtimeGetVersion=lambda: 13000,
+    )
+    attributes = {"MaxSharedMemoryPerBlockOptin": 227 << 10}
+    return SimpleNamespace(
+        runtime=runtime,
+        Device=lambda number: SimpleNamespace(attributes=attributes),
+        Event=Event,
+        get_elapsed_time=lambda begin, end: 1000 * (end.moment - begin.moment),
+    )
+
+
 def make_cupy():
     """Return the module; attributes can be set, such as ``cupy.RawModule``."""
     cupy = ModuleType("cupy", __doc__)
@@ -291,9 +322,7 @@ def make_cupy():
         setattr(cupy, name, getattr(np, name))
     for own in (ndarray, asarray, asnumpy, empty, empty_like, where, einsum):
         setattr(cupy, own.__name__, own)
-    runtime = SimpleNamespace(getDevice=lambda: 0, getDeviceProperties=lambda device: {"name": b"stand-in for a GPU"})
-    attributes = {"MaxSharedMemoryPerBlockOptin": 227 << 10}
-    cupy.cuda = SimpleNamespace(runtime=runtime, Device=lambda number: SimpleNamespace(attributes=attributes))
+    cupy.cuda = _make_cuda()
     cupy.is_available = lambda: True
     cupy.__getattr__ = _unknown
     return cupy

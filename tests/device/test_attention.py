@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from emulator import EmulatedModule, EmulationError, available
+from emulator import EmulationError
 
 from minisora.kernels import (
     DropoutKey,
@@ -18,28 +18,6 @@ FLOAT32 = ("cuda-naive", "cuda-tiled", "cuda-3xtf32")
 SIXTEEN_BITS = {"cuda-fp16": 10, "cuda-bf16": 7}  # bits of the mantissa
 RUNGS = (*FLOAT32, *SIXTEEN_BITS)
 SEEDS = (0, 1, 7)  # of the order in which threads run: forward, backward, shuffled
-
-
-class Emulated:
-    """How the next kernels are built and run, and in which way their source is changed before."""
-
-    def __init__(self):
-        self.seed, self.sanitizer, self.change = 0, None, lambda code: code
-
-    def module(self, code, options):
-        return EmulatedModule(code=self.change(code), options=options, seed=self.seed, sanitizer=self.sanitizer)
-
-
-@pytest.fixture
-def emulated(device):
-    """The stand-in for CuPy with kernels that run on the CPU; ``emulated.how`` is an `Emulated`."""
-    if not available():
-        pytest.skip("needs g++ on Linux")
-    device.how = Emulated()
-    device.RawModule = device.how.module
-    cuda_launch.program.cache_clear()
-    yield device
-    cuda_launch.program.cache_clear()
 
 
 @pytest.fixture(
