@@ -40,6 +40,8 @@ def check_attention_inputs(q, k, v, key_mask):
             "attention expects the same B and H in q, k and v, the same d_k in q and k, and the same S in k and v, "
             f"got {q.shape}, {k.shape} and {v.shape}"
         )
+    for name, array in (("k", k), ("v", v)):
+        check_same_device(name, array, "q", q)
     if not q.dtype == k.dtype == v.dtype:
         raise ValueError(f"attention expects one dtype for q, k and v, got {q.dtype}, {k.dtype} and {v.dtype}")
     if key_mask is not None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minisora.kernels.array_module import array_module
+from minisora.kernels.array_module import array_module, check_same_device
 from minisora.kernels.attention_cache import AttentionCache, check_attention_inputs, check_gradient
 from minisora.kernels.random import dropout_scalars
 
@@ -20,8 +20,8 @@ class Call(NamedTuple):
     q: Any  # (B, H, T, d_k), contiguous, as all arrays here
     k: Any  # (B, H, S, d_k)
     v: Any  # (B, H, S, d_v)
-    visible: Any  # (B, S) bool
-    seen: Any  # (B, 2) int32: the first key that may be attended (S where there is none), and the end of the last
+    visible: Any  # (B, S) bool; not looked at without a mask, as the next
+    seen: Any  # (B, 3) int32, see cuda/attention.cuh
     offset: int  # query t sees the keys s <= t + offset
     scale: float
     dropout: tuple  # base, threshold, factor
@@ -31,6 +31,11 @@ class Call(NamedTuple):
     def sizes(self):
         """heads, targets, sources."""
         return self.q.shape[1], self.q.shape[2], self.k.shape[2]
+
+    @property
+    def heads(self):
+        """How many there are in the batch, B H."""
+        return self.q.shape[0] * self.q.shape[1]
 
     @property
     def device(self):
@@ -43,14 +48,14 @@ def attention_forward(rung, q, k, v, *, key_mask=None, causal=False, scale=None,
     check_attention_inputs(q, k, v, key_mask)
     check_types(rung, q)
     scale = q.shape[-1] ** -0.5 if scale is None else float(scale)
-    xp = array_module(q)
-    out, lse = (
-        xp.zeros((*q.shape[:3], v.shape[-1]), q.dtype),
-        xp.full(q.shape[:3], -xp.inf, np.promote_types(q.dtype, np.float32)),
-    )
-    call = prepare(q, k, v, key_mask, causal, scale, dropout)
-    if call is not None:
-        rung.forward(call, out, lse)
+    xp, shape, wide = array_module(q), (*q.shape[:3], v.shape[-1]), np.promote_types(q.dtype, np.float32)
+    with q.device:
+        call = prepare(q, k, v, key_mask, causal, scale, dropout)
+        if call is None:
+            out, lse = xp.zeros(shape, q.dtype), xp.full(shape[:3], -xp.inf, wide)
+        else:
+            out, lse = xp.empty(shape, q.dtype), xp.empty(shape[:3], wide)
+            rung.forward(call, out, lse)
     return out, AttentionCache(q, k, v, out, lse, key_mask, causal, scale, dropout)
 
 
@@ -59,35 +64,48 @@ def attention_backward(rung, dout, cache):
     check_gradient(dout, cache)
     q, k, v, out, lse, key_mask, causal, scale, dropout = cache
     check_types(rung, q)
-    call = prepare(q, k, v, key_mask, causal, scale, dropout)
-    if call is None:
-        return tuple(map(array_module(q).zeros_like, (q, k, v)))
-    return rung.backward(call, ready(dout.astype(q.dtype, copy=False)), ready(out), ready(lse))
+    check_same_device("dout", dout, "q", q)
+    wide = np.promote_types(q.dtype, np.float32)  # the specification's lse has the type of q
+    with q.device:
+        call = prepare(q, k, v, key_mask, causal, scale, dropout)
+        if call is None:
+            return tuple(map(array_module(q).zeros_like, (q, k, v)))
+        dout, lse = dout.astype(q.dtype, copy=False), lse.astype(wide, copy=False)
+        return rung.backward(call, *map(ready, (dout, out, lse)))
 
 
 def prepare(q, k, v, key_mask, causal, scale, dropout):
     """Return the `Call` of checked inputs, or None where there is nothing to do; the host reads nothing of it."""
     scalars = dropout_scalars(dropout)
-    batch, _, sources, _ = k.shape
-    xp, targets = array_module(q), q.shape[2]
+    sources, targets = k.shape[2], q.shape[2]
     if not (q.size and k.size and v.size):
         return None
-    visible, seen = xp.ones((batch, sources), bool), xp.zeros((batch, 2), "int32")
-    if key_mask is None:
-        seen[:, 1] = sources
-    else:
-        visible, places = ready(key_mask), xp.arange(sources, dtype="int32")
-        seen[:, 0] = xp.where(key_mask, places, sources).min(axis=1)
-        seen[:, 1] = xp.where(key_mask, places + 1, 0).max(axis=1)
     offset = sources - targets if causal else sources + targets
     flags = {"MASKED": int(key_mask is not None), "DROPS": int(scalars[1] > 0)}
-    return Call(*map(ready, (q, k, v)), visible, seen, offset, scale, scalars, flags)
+    return Call(*map(ready, (q, k, v)), *see(array_module(q), key_mask), offset, scale, scalars, flags)
+
+
+def see(xp, key_mask):
+    """Return ``visible`` and ``seen`` of a `Call`."""
+    if key_mask is None:
+        return xp.empty((1, 1), bool), xp.empty((1, 3), "int32")
+    batch, sources = key_mask.shape
+    seen, places = xp.empty((batch, 3), "int32"), xp.arange(sources, dtype="int32")
+    seen[:, 0] = xp.where(key_mask, places, sources).min(axis=1)
+    seen[:, 1] = xp.where(key_mask, places + 1, 0).max(axis=1)
+    seen[:, 2] = xp.where(key_mask, sources, places).min(axis=1)
+    return ready(key_mask), seen
 
 
 def ready(array):
     """The array as kernels take it, or a copy: contiguous, and starting where vectors may start."""
     array = array_module(array).ascontiguousarray(array)
     return array.copy() if array.data.ptr % ALIGNMENT else array
+
+
+def filled(width):
+    """The width of rows in shared memory: the next multiple of 16."""
+    return -(-width // 16) * 16
 
 
 def check_types(rung, q):

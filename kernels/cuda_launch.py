@@ -23,6 +23,7 @@ _TYPES = {
 }
 _ELEMENTS = {"Fp16": "unsigned short", "Bf16": "unsigned short", "Tf32x3": "float"}  # of the formats
 _FREE = 48 << 10  # bytes of shared memory that need not be asked for
+_OLDEST = 80  # the architecture from which on there are asynchronous copies, bfloat16 and TF32
 
 
 @cache
@@ -54,6 +55,9 @@ class Program:
     def __init__(self, name, device, macros):
         import cupy
 
+        architecture = int(cupy.cuda.Device(device).compute_capability)
+        if architecture < _OLDEST:
+            raise ValueError(f"the CUDA kernels expect a GPU from sm_{_OLDEST} on, GPU {device} is sm_{architecture}")
         self.name, self.device, self.macros = name, device, macros
         self.xp = cupy
         options = ("-std=c++17", *(f"-D{macro}={value}" for macro, value in macros.items()))
@@ -71,6 +75,9 @@ class Program:
         parameters = signatures(self.name)[kernel]
         if len(arguments) != len(parameters):
             raise ValueError(f"{kernel} takes {len(parameters)} arguments, got {len(arguments)}")
+        if shared > shared_memory(self.device):
+            limit = f"GPU {self.device} has {shared_memory(self.device)}: cuda-naive takes heads of any width"
+            raise ValueError(f"{kernel} needs {shared} bytes of shared memory for {self.macros}, {limit}")
         if not 0 < blocks < 2**31:
             raise ValueError(f"{kernel} is expected on 1 to 2**31 - 1 blocks, got {blocks}")
         ready = tuple(self._ready(kernel, *pair) for pair in zip(parameters, arguments, strict=True))

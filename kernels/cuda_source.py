@@ -18,7 +18,7 @@ PROGRAMS = {
     "pack": ("ptx.cuh", "formats.cuh", "pack.cu"),
     "delta": ("ptx.cuh", "delta.cu"),
 }
-_KERNEL = re.compile(r'extern "C" __global__ void __launch_bounds__\(\w+\) (\w+)\(([^)]*)\)')
+_KERNEL = re.compile(r'extern "C" __global__ void __launch_bounds__\([\w, ]+\) (\w+)\(([^)]*)\)')
 _PARAMETER = re.compile(r"\s*(?:const )?([\w ]+?)(\*?) (?:__restrict__ )?(\w+)\s*")
 
 

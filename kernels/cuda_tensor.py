@@ -8,6 +8,7 @@ from math import prod
 from typing import NamedTuple
 
 from minisora.kernels.array_module import array_module
+from minisora.kernels.cuda_attention import filled
 from minisora.kernels.cuda_delta import row_products
 from minisora.kernels.cuda_launch import program, shared_memory
 
@@ -55,7 +56,7 @@ _FORWARD_32 = {
 }
 _BACKWARD_32 = {
     64: Choice(Tile(4, 1, 32, 2), Tile(4, 1, 16, 2), Tile(2, 1, 16)),
-    128: Choice(Tile(4, 1, 16), Tile(4, 1, 16), Tile(2, 1, 16)),
+    128: Choice(Tile(4, 1, 16, 2), Tile(4, 1, 16, 2), Tile(2, 1, 16)),
     256: Choice(Tile(2, 1, 16), Tile(2, 1, 16), Tile(2, 1, 16)),
 }
 
@@ -79,9 +80,10 @@ class TensorRung(NamedTuple):
 
     def forward(self, call, out, lse):
         """Write out and lse."""
-        tile = self.tile(call, out.shape[2], backward=False)
+        length = out.shape[2]
+        tile = self.tile(call, length, backward=False)
         arrays = *self.operands(call), call.visible, call.seen, out, lse
-        self.launch(call, "forward", "attention_forward", tile, lse, *arrays)
+        self.launch(call, "forward", "attention_forward", tile, length, *arrays)
 
     def backward(self, call, dout, out, lse):
         """Return (dq, dk, dv)."""
@@ -89,9 +91,15 @@ class TensorRung(NamedTuple):
         packed = self.operand(dout)
         delta = row_products(packed, out, _TO_FLOAT[self.format])
         arrays = *self.operands(call), call.visible, call.seen, lse, packed, delta
-        for kernel, owned, results in (("q", lse, (dq,)), ("kv", dk[..., 0], (dk, dv))):
-            tile = self.tile(call, owned.shape[2], backward=True)
-            self.launch(call, "backward", f"attention_backward_{kernel}", tile, owned, *arrays, *results)
+        parts = self.parts(call.q.shape[-1], call.v.shape[-1])
+        launches = (
+            ("attention_backward_q", parts[0], (dq,)),
+            *(("attention_backward_kv", part, (dk, dv)) for part in parts),
+        )
+        for kernel, part, results in launches:
+            length = results[0].shape[2]
+            tile = self.tile(call, length, backward=True)
+            self.launch(call, "backward", kernel, tile, length, *arrays, *results, **part)
         return dq, dk, dv
 
     def operands(self, call):
@@ -106,19 +114,24 @@ class TensorRung(NamedTuple):
         packed = array_module(array).empty((*array.shape[:-1], filled(width)), "uint16")
         arguments = array.astype("float32", copy=False), packed, prod(array.shape[:-1]), width, filled(width)
         compiled = program("pack", array.device.id, FORMAT=self.format)
-        compiled.launch("attention_pack", -(-packed.size // _PACKED), _PACKED, *arguments)
+        compiled.launch("attention_pack", -(-packed.size // (8 * _PACKED)), _PACKED, *arguments)
         return packed
 
-    def launch(self, call, half, kernel, tile, owned, *arrays):
-        """A block for each ``tile.own`` rows of what is owned, (B, H, queries or keys)."""
+    def launch(self, call, half, kernel, tile, length, *arrays, **more):
+        """A block for each ``tile.own`` of the ``length`` queries, or keys, that each head has."""
         d_k, d_v = call.q.shape[-1], call.v.shape[-1]
         output = {"float32": "float", "float16": "unsigned short"}[str(call.q.dtype)]
-        macros = {"FORMAT": self.format, "D_K": d_k, "D_V": d_v, "OUTPUT": output, **tile._asdict(), **call.flags}
-        batch, heads, length = owned.shape
+        macros = {"FORMAT": self.format, "D_K": d_k, "D_V": d_v, "OUTPUT": output}
         blocks, shared = -(-length // tile.own), self.shared(tile, d_k, d_v, half == "backward")
-        compiled = program(f"tensor_{half}", call.device, **macros)
+        compiled = program(f"tensor_{half}", call.device, **macros, **tile._asdict(), **call.flags, **more)
         scalars = blocks, *call.sizes, call.offset, call.scale, *call.dropout
-        compiled.launch(kernel, blocks * batch * heads, 32 * tile.WARPS, *arrays, *scalars, shared=shared)
+        compiled.launch(kernel, blocks * call.heads, 32 * tile.WARPS, *arrays, *scalars, shared=shared)
+
+    def parts(self, d_k, d_v):
+        """What the kernel for dk and dv computes, in one launch or in two: the sums must fit a thread's registers."""
+        if filled(d_k) + filled(d_v) <= 512 // self.bytes:
+            return ({"GIVES_DK": 1, "GIVES_DV": 1},)
+        return {"GIVES_DK": 1, "GIVES_DV": 0}, {"GIVES_DK": 0, "GIVES_DV": 1}
 
     def tile(self, call, length, backward):
         """Return the `Tile` for a call: the small one where shared memory, or half of a block's rows, lacks."""
@@ -136,11 +149,6 @@ class TensorRung(NamedTuple):
             return self.bytes * ((tile.own + tile.OTHER) * k_row + tile.OTHER * v_row)
         others = tile.STAGES * tile.OTHER
         return self.bytes * (tile.own + others) * (k_row + v_row) + 8 * others
-
-
-def filled(width):
-    """The next multiple of 16."""
-    return -(-width // 16) * 16
 
 
 RUNGS = (

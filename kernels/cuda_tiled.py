@@ -5,6 +5,7 @@ the sequences.
 """
 
 from minisora.kernels.array_module import array_module
+from minisora.kernels.cuda_attention import filled
 from minisora.kernels.cuda_delta import row_products
 from minisora.kernels.cuda_launch import program, shared_memory
 
@@ -20,7 +21,7 @@ def forward(call, out, lse):
     """Write out and lse."""
     rows, columns, shared = tile(call, _FORWARD, call.v.shape[-1], forward_bytes, lse.shape[2])
     arrays = call.q, call.k, call.v, call.visible, call.seen, out, lse
-    _launch(call, "forward", "attention_forward", lse, rows, columns, shared, *arrays)
+    _launch(call, "forward", "attention_forward", lse.shape[2], rows, columns, shared, *arrays)
 
 
 def backward(call, dout, out, lse):
@@ -28,22 +29,22 @@ def backward(call, dout, out, lse):
     dq, dk, dv = map(array_module(out).empty_like, (call.q, call.k, call.v))
     delta = row_products(dout, out)
     arrays = call.q, call.k, call.v, call.visible, call.seen, lse, dout, delta
-    width = padded(call.q.shape[-1]) + padded(call.v.shape[-1])
-    for kernel, owned, results in (("q", lse, (dq,)), ("kv", dk[..., 0], (dk, dv))):
-        rows, columns, shared = tile(call, _BACKWARD, width, backward_bytes, owned.shape[2])
+    width = filled(call.q.shape[-1]) + filled(call.v.shape[-1])
+    for kernel, results in (("q", (dq,)), ("kv", (dk, dv))):
+        length = results[0].shape[2]
+        rows, columns, shared = tile(call, _BACKWARD, width, backward_bytes, length)
         name = f"attention_backward_{kernel}"
-        _launch(call, "backward", name, owned, rows, columns, shared, *arrays, *results)
+        _launch(call, "backward", name, length, rows, columns, shared, *arrays, *results)
     return dq, dk, dv
 
 
-def _launch(call, half, kernel, owned, rows, columns, shared, *arrays):
-    """A block for each 16 ``rows`` of what is owned, (B, H, queries or keys)."""
+def _launch(call, half, kernel, length, rows, columns, shared, *arrays):
+    """A block for each 16 ``rows`` of the ``length`` queries, or keys, that each head has."""
     macros = {"D_K": call.q.shape[-1], "D_V": call.v.shape[-1], "ROWS": rows, "COLUMNS": columns, **call.flags}
-    batch, heads, length = owned.shape
     blocks = -(-length // (16 * rows))
     compiled = program(f"tiled_{half}", call.device, **macros)
     scalars = blocks, *call.sizes, call.offset, call.scale, *call.dropout
-    compiled.launch(kernel, blocks * batch * heads, _THREADS, *arrays, *scalars, shared=shared)
+    compiled.launch(kernel, blocks * call.heads, _THREADS, *arrays, *scalars, shared=shared)
 
 
 def tile(call, candidates, width, needed, length):
@@ -61,7 +62,7 @@ def tile(call, candidates, width, needed, length):
     sizes = call.q.shape[-1], call.v.shape[-1]
     for rows, columns in candidates:
         shared = needed(rows, columns, *sizes)
-        fits = rows * padded(width) // 16 <= _SUMS and shared <= shared_memory(call.device)
+        fits = rows * filled(width) // 16 <= _SUMS and shared <= shared_memory(call.device)
         if fits and 8 * rows < length:
             break
     return rows, columns, shared
@@ -70,16 +71,11 @@ def tile(call, candidates, width, needed, length):
 def forward_bytes(rows, columns, d_k, d_v):
     """Shared memory of a block: q, k, v and weights."""
     own, other = 16 * rows, 16 * columns
-    k_row, v_row = padded(d_k) + _PAD, padded(d_v) + _PAD
+    k_row, v_row = filled(d_k) + _PAD, filled(d_v) + _PAD
     return 4 * ((own + other) * k_row + other * v_row + own * (other + _PAD))
 
 
 def backward_bytes(rows, columns, d_k, d_v):
     """Shared memory of a block: q, k, v, dout, and weights."""
     own, other = 16 * rows, 16 * columns
-    return 4 * ((own + other) * (padded(d_k) + padded(d_v) + 2 * _PAD) + own * (other + _PAD))
-
-
-def padded(width):
-    """The next multiple of 16."""
-    return -(-width // 16) * 16
+    return 4 * ((own + other) * (filled(d_k) + filled(d_v) + 2 * _PAD) + own * (other + _PAD))

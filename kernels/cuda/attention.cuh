@@ -2,7 +2,8 @@
 //
 //   q (B, H, T, d_k)   k (B, H, S, d_k)   v (B, H, S, d_v)   out, dout (B, H, T, d_v)   lse, delta (B, H, T)
 //   visible (B, S)     may the key be attended? Read where MASKED is 1.
-//   seen (B, 2)        the first key that may be attended (S where there is none), and the end of the last.
+//   seen (B, 3)        the first key that may be attended (S where there is none), the end of the last, and the first
+//                      that may not (S where there is none). Read where MASKED is 1.
 //   offset             query t sees the keys s <= t + offset.
 //   base, threshold, factor    dropout's key, as minisora.kernels.random makes it. Read where DROPS is 1.
 //
@@ -38,15 +39,24 @@ DEVICE Real keep_factor(unsigned hashed_row, int s, unsigned threshold, Real fac
     return !DROPS ? Real(1) : keeps(hashed_row, s, threshold) ? factor : Real(0);
 }
 
-// The end of the keys that query t sees, of those before `stop`.
-DEVICE int seen_by(int t, int offset, int stop) {
-    return min(stop, t + offset + 1);
-}
+// Which keys of a sequence the queries may see.
+struct Sight {
+    const bool* visible;
+    int begin, stop, hole, offset;  // may be attended: no key before begin or from stop on, and every key before hole
 
-// The first query that sees key s.
-DEVICE int first_to_see(int s, int offset) {
-    return max(0, s - offset);
-}
+    DEVICE Sight(const bool* visible, const int* seen, i64 b, int sources, int offset)
+        : visible(visible + b * sources), begin(MASKED ? seen[3 * b] : 0), stop(MASKED ? seen[3 * b + 1] : sources),
+          hole(MASKED ? seen[3 * b + 2] : sources), offset(offset) {}
+
+    // The end of the keys that query t sees.
+    DEVICE int seen_by(int t) const { return min(stop, t + offset + 1); }
+    DEVICE bool blind(int t) const { return begin >= seen_by(t); }
+    // The first query that sees key s, if any does.
+    DEVICE int first_to_see(int s) const { return max(0, s - offset); }
+    DEVICE bool sees(int t, int s) const { return s < stop && s <= t + offset && (!MASKED || visible[s]); }
+    // Do the queries from t on see all keys before `end`?
+    DEVICE bool all_see(int t, int end) const { return end <= hole && end <= t + offset + 1; }
+};
 
 // The logsumexp of a row, in natural logarithms, from its largest score in base 2 and the sum of its exponentials.
 DEVICE float log_sum(float largest, float total, bool blind) {

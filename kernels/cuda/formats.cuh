@@ -64,8 +64,12 @@ typedef SixteenBits<Brain> Bf16;
 
 // Float32 by three products of TF32: x = big + small, each of 11 bits, and of x y only small small is left out [1].
 //
-// An instruction contracts eight: slot t of its operands stands for place 2 t, slot t + 4 for place 2 t + 1, in A and B
-// alike, so that a lane's accumulators are what it needs of A, and places come in pairs from shared memory.
+// Tensor cores cut off what a sum has too much, always towards zero, and over a long row that adds up to more than
+// float32's error: so each sixteen places get a sum of their own, and sums are added outside, where they are rounded [1].
+//
+// An instruction contracts eight. Where an operand was a product's accumulators, slot t of a lane stands for place 2 t and
+// slot t + 4 for place 2 t + 1, so that they stay in their lane; elsewhere for places t and t + 4, so that a warp reads
+// from all banks.
 //
 // [1] Ootomo, Yokota, "Recovering single precision accuracy from Tensor Cores", 2022.
 struct Tf32x3 {
@@ -86,23 +90,23 @@ struct Tf32x3 {
     }
 
     DEVICE static void load_rows(A& a, const float* tile, int stride, int lane) {
-        const float* row = tile + lane / 4 * stride + lane % 4 * 2;
+        const float* row = tile + lane / 4 * stride + lane % 4;
 #pragma unroll
         for (int half = 0; half < 2; ++half)
 #pragma unroll
             for (int slot = 0; slot < 4; ++slot)
-                split(row[slot % 2 * 8 * stride + half * 8 + slot / 2], a.big[half][slot], a.small[half][slot]);
+                split(row[slot % 2 * 8 * stride + half * 8 + slot / 2 * 4], a.big[half][slot], a.small[half][slot]);
     }
 
     DEVICE static void load_turned(B& b, const float* tile, int stride, int lane) {
-        const float* row = tile + lane / 4 * stride + lane % 4 * 2;
+        const float* row = tile + lane / 4 * stride + lane % 4;
 #pragma unroll
         for (int side = 0; side < 2; ++side)
 #pragma unroll
             for (int half = 0; half < 2; ++half)
 #pragma unroll
                 for (int slot = 0; slot < 2; ++slot)
-                    split(row[side * 8 * stride + half * 8 + slot], b.big[side][half][slot], b.small[side][half][slot]);
+                    split(row[side * 8 * stride + half * 8 + slot * 4], b.big[side][half][slot], b.small[side][half][slot]);
     }
 
     DEVICE static void load_upright(B& b, const float* tile, int stride, int lane) {
@@ -126,16 +130,20 @@ struct Tf32x3 {
     }
 
     DEVICE static void multiply_add(float (&left)[4], float (&right)[4], const A& a, const B& b) {
-#pragma unroll
-        for (int half = 0; half < 2; ++half) {
-            three(left, a, b, 0, half);
-            three(right, a, b, 1, half);
-        }
+        add_product(left, a, b.big[0], b.small[0]);
+        add_product(right, a, b.big[1], b.small[1]);
     }
 
-    DEVICE static void three(float (&d)[4], const A& a, const B& b, int side, int half) {
-        mma_tf32(d, a.small[half], b.big[side][half][0], b.big[side][half][1]);
-        mma_tf32(d, a.big[half], b.small[side][half][0], b.small[side][half][1]);
-        mma_tf32(d, a.big[half], b.big[side][half][0], b.big[side][half][1]);
+    DEVICE static void add_product(float (&d)[4], const A& a, const unsigned (&big)[2][2], const unsigned (&small)[2][2]) {
+        float sum[4] = {};
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            mma_tf32(sum, a.small[half], big[half][0], big[half][1]);
+            mma_tf32(sum, a.big[half], small[half][0], small[half][1]);
+        }
+#pragma unroll
+        for (int half = 0; half < 2; ++half) mma_tf32(sum, a.big[half], big[half][0], big[half][1]);
+#pragma unroll
+        for (int e = 0; e < 4; ++e) d[e] += sum[e];
     }
 };

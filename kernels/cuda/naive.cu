@@ -29,21 +29,22 @@ extern "C" __global__ void __launch_bounds__(128) attention_forward(
     const i64 row = blockIdx.x * (i64)blockDim.x + threadIdx.x;  // (b H + h) T + t
     if (row >= rows) return;
     const i64 bh = row / targets, b = bh / heads;
-    const int t = (int)(row % targets), stop = seen_by(t, offset, seen[2 * b + 1]);
+    const Sight sight(visible, seen, b, sources, offset);
+    const int t = (int)(row % targets), stop = sight.seen_by(t);
     const unsigned hashed = row_hash(base, row);
-    q += row * d_k, k += bh * sources * d_k, v += bh * sources * d_v, out += row * d_v, visible += b * sources;
+    q += row * d_k, k += bh * sources * d_k, v += bh * sources * d_v, out += row * d_v;
 
     fill(out, 0, d_v);
-    if (seen[2 * b] >= stop) {  // the query sees no key
+    if (sight.blind(t)) {
         lse[row] = MINUS_INFINITY;
         return;
     }
     real largest = MINUS_INFINITY;
     for (int s = 0; s < stop; ++s)
-        if (!MASKED || visible[s]) largest = max(largest, scale * dot(q, k + (i64)s * d_k, d_k));
+        if (sight.sees(t, s)) largest = max(largest, scale * dot(q, k + (i64)s * d_k, d_k));
     real total = 0;
     for (int s = 0; s < stop; ++s) {
-        if (MASKED && !visible[s]) continue;
+        if (!sight.sees(t, s)) continue;
         const real weight = exp(scale * dot(q, k + (i64)s * d_k, d_k) - largest);
         total += weight;
         add(out, weight * keep_factor(hashed, s, threshold, factor), v + (i64)s * d_v, d_v);
@@ -63,16 +64,17 @@ extern "C" __global__ void __launch_bounds__(128) attention_backward_q(
     const i64 row = blockIdx.x * (i64)blockDim.x + threadIdx.x;
     if (row >= rows) return;
     const i64 bh = row / targets, b = bh / heads;
-    const int t = (int)(row % targets), stop = seen_by(t, offset, seen[2 * b + 1]);
+    const Sight sight(visible, seen, b, sources, offset);
+    const int t = (int)(row % targets), stop = sight.seen_by(t);
     const unsigned hashed = row_hash(base, row);
-    q += row * d_k, k += bh * sources * d_k, v += bh * sources * d_v, visible += b * sources;
+    q += row * d_k, k += bh * sources * d_k, v += bh * sources * d_v;
     out += row * d_v, dout += row * d_v, dq += row * d_k;
 
     fill(dq, 0, d_k);
     delta[row] = dot(dout, out, d_v);
-    if (seen[2 * b] >= stop) return;
+    if (sight.blind(t)) return;
     for (int s = 0; s < stop; ++s) {
-        if (MASKED && !visible[s]) continue;
+        if (!sight.sees(t, s)) continue;
         const real weight = exp(scale * dot(q, k + (i64)s * d_k, d_k) - lse[row]);
         const real dweight = keep_factor(hashed, s, threshold, factor) * dot(dout, v + (i64)s * d_v, d_v);
         add(dq, scale * weight * (dweight - delta[row]), k + (i64)s * d_k, d_k);
@@ -89,14 +91,15 @@ extern "C" __global__ void __launch_bounds__(128) attention_backward_kv(
     const i64 row = blockIdx.x * (i64)blockDim.x + threadIdx.x;  // (b H + h) S + s
     if (row >= rows) return;
     const i64 bh = row / sources, b = bh / heads;
-    const int s = (int)(row % sources);
+    const Sight sight(visible, seen, b, sources, offset);
+    const int s = (int)(row % sources), first = sight.first_to_see(s);
     q += bh * targets * d_k, dout += bh * targets * d_v, lse += bh * targets, delta += bh * targets;
     k += row * d_k, v += row * d_v, dk += row * d_k, dv += row * d_v;
 
     fill(dk, 0, d_k);
     fill(dv, 0, d_v);
-    if (s >= seen[2 * b + 1] || (MASKED && !visible[b * sources + s])) return;
-    for (int t = first_to_see(s, offset); t < targets; ++t) {
+    if (!sight.sees(first, s)) return;
+    for (int t = first; t < targets; ++t) {
         const real kept = keep_factor(row_hash(base, bh * targets + t), s, threshold, factor);
         const real weight = exp(scale * dot(q + (i64)t * d_k, k, d_k) - lse[t]);
         const real dweight = kept * dot(dout + (i64)t * d_v, v, d_v);

@@ -11,12 +11,6 @@ DEVICE float exp2_fast(float x) {
     return y;
 }
 
-DEVICE float log2_fast(float x) {
-    float y;
-    asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
-}
-
 // Two floats as two halves in one register, the first in the low bits; rounded to nearest, ties to even.
 DEVICE unsigned pack_f16(float low, float high) {
     unsigned pair;

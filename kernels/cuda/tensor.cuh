@@ -15,7 +15,7 @@ typedef FORMAT Format;
 typedef Format::Element Element;
 
 static constexpr int THREADS = 32 * WARPS, OWN = 16 * GROUPS * WARPS;
-static constexpr int W_K = (D_K + 15) / 16 * 16, W_V = (D_V + 15) / 16 * 16;  // widths in shared memory, filled with zeros
+static constexpr int BLOCKS = 256 / THREADS;  // that a multiprocessor is to hold: 255 registers for each thread
 static constexpr int IN_K = sizeof(Element) == 2 ? W_K : D_K;  // of q, k: attention_pack has filled up rows of 16 bits
 static constexpr int IN_V = sizeof(Element) == 2 ? W_V : D_V;  // of v, dout
 static constexpr int ROW_K = W_K + Format::PAD, ROW_V = W_V + Format::PAD;
@@ -27,7 +27,7 @@ struct Lane {
     DEVICE Lane() : lane(threadIdx.x % 32), row(threadIdx.x / 32 * 16 * GROUPS + lane / 4), column(lane % 4 * 2) {}
 };
 
-// A float as an element of q, k, v or dout, or of a result.
+// A float as an element of a result.
 template <class Type>
 DEVICE Type rounded(float x) {
     return sizeof(Type) == sizeof(float) ? (Type)x : (Type)Format::rounded(x);
@@ -79,14 +79,14 @@ DEVICE void accumulate(float (&sum)[GROUPS][W / 8][4], const float (&weights)[GR
 
 // Bring the scores to base 2, and give those that do not count -infinity; the own rows are queries, or keys.
 template <bool KEYS_OWN>
-DEVICE void finish(float (&scores)[GROUPS][OTHER / 8][4], float factor, Sight sight, bool all, int own, int other) {
+DEVICE void finish(float (&scores)[GROUPS][OTHER / 8][4], float factor, Sight sight, bool clear, int own, int other) {
 #pragma unroll
     for (int m = 0; m < GROUPS; ++m)
 #pragma unroll
         for (int n = 0; n < OTHER / 8; ++n)
 #pragma unroll
             for (int e = 0; e < 4; ++e) scores[m][n][e] *= factor;
-    if (all) return;
+    if (clear) return;
 #pragma unroll
     for (int m = 0; m < GROUPS; ++m)
 #pragma unroll

@@ -1,7 +1,10 @@
-// Backward on tensor cores: one kernel for dq, one for dk and dv, each computes the weights.
+// Backward on tensor cores: one kernel for dq, one for dk and dv, each computes the weights. Where the sums of dk and dv
+// are too many for the registers, they are computed one after the other.
+//
+// Macros: GIVES_DK, GIVES_DV (0 or 1), what the second kernel computes.
 
 // dq = scale sum_s dscore_s k_s with dscore_s = weight_s (keep_s dout . v_s - delta); a block has OWN queries
-extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_q(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward_q(
     const Element* __restrict__ q, const Element* __restrict__ k, const Element* __restrict__ v,
     const bool* __restrict__ visible, const int* __restrict__ seen, const float* __restrict__ lse,
     const Element* __restrict__ dout, const float* __restrict__ delta, OUTPUT* __restrict__ dq,
@@ -15,8 +18,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_q(
     const i64 bh = blockIdx.x / blocks, b = bh / heads, row = bh * targets;
     const int first = (blocks - 1 - blockIdx.x % blocks) * OWN;
     const Lane at;
-    const Sight sight = {visible + b * sources, seen[2 * b + 1], offset};
-    const int stop = seen_by(min(first + OWN, targets) - 1, offset, sight.stop);
+    const Sight sight(visible, seen, b, sources, offset);
+    const int stop = sight.seen_by(min(first + OWN, targets) - 1);
     k += bh * sources * IN_K, v += bh * sources * IN_V;
 
     const auto bring = [&](int stage, int start) {
@@ -28,14 +31,14 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_q(
     load<THREADS, IN_V, W_V, ROW_V, OWN>(dout_tile, dout + row * IN_V, first, targets);
     bring(0, 0);
     copy_commit();
-    float lse_2[GROUPS][2], mean[GROUPS][2], factors[GROUPS][2], sum[GROUPS][W_K / 8][4] = {};
+    float lse_2[GROUPS][2], delta_t[GROUPS][2], factors[GROUPS][2], sum[GROUPS][W_K / 8][4] = {};
 #pragma unroll
     for (int m = 0; m < GROUPS; ++m)
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
             const int t = first + at.row + 16 * m + 8 * half;
             lse_2[m][half] = t < targets ? base_2(lse[row + t]) : 0;
-            mean[m][half] = t < targets ? delta[row + t] : 0;
+            delta_t[m][half] = t < targets ? delta[row + t] : 0;
             factors[m][half] = scale;
         }
     for (int start = 0, stage = 0; start < stop; start += OTHER, stage = STAGES - 1 - stage) {
@@ -47,8 +50,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_q(
         __syncthreads();
         multiply<W_K, ROW_K>(weights, q_tile, k_tile, at);
         multiply<W_V, ROW_V>(dscores, dout_tile, k_tile + OTHER * ROW_K, at);
-        const bool all = sight.sees_all(first, start + OTHER);
-        finish<false>(weights, scale * LOG2_E, sight, all, first + at.row, start + at.column);
+        const bool clear = sight.all_see(first, start + OTHER);
+        finish<false>(weights, scale * LOG2_E, sight, clear, first + at.row, start + at.column);
         if (DROPS) drop(dscores, base, row + first + at.row, start + at.column, threshold, factor);
 #pragma unroll
         for (int m = 0; m < GROUPS; ++m)
@@ -57,7 +60,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_q(
 #pragma unroll
                 for (int e = 0; e < 4; ++e) {
                     const float weight = exp2_fast(at_most_zero(weights[m][n][e] - lse_2[m][e / 2]));
-                    dscores[m][n][e] = weight * (dscores[m][n][e] - mean[m][e / 2]);
+                    dscores[m][n][e] = weight * (dscores[m][n][e] - delta_t[m][e / 2]);
                 }
         accumulate<W_K, ROW_K>(sum, dscores, k_tile, at);
         __syncthreads();  // k and v are no longer needed
@@ -69,7 +72,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_q(
 }
 
 // dv_s = sum_t keep weight dout_t and dk_s = scale sum_t dscore q_t; a block has OWN keys
-extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_kv(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward_kv(
     const Element* __restrict__ q, const Element* __restrict__ k, const Element* __restrict__ v,
     const bool* __restrict__ visible, const int* __restrict__ seen, const float* __restrict__ lse,
     const Element* __restrict__ dout, const float* __restrict__ delta, OUTPUT* __restrict__ dk, OUTPUT* __restrict__ dv,
@@ -84,7 +87,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_kv(
     const i64 bh = blockIdx.x / blocks, b = bh / heads, row = bh * targets;
     const int first = blockIdx.x % blocks * OWN;  // the first keys first: the most queries see them
     const Lane at;
-    const Sight sight = {visible + b * sources, seen[2 * b + 1], offset};
+    const Sight sight(visible, seen, b, sources, offset);
     q += row * IN_K, dout += row * IN_V, lse += row, delta += row;
 
     const auto bring = [&](int stage, int start) {
@@ -94,7 +97,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_kv(
         load<THREADS, 1, 1, 1, OTHER>(lse_tile + 2 * stage * OTHER, lse, start, targets);
         load<THREADS, 1, 1, 1, OTHER>(lse_tile + (2 * stage + 1) * OTHER, delta, start, targets);
     };
-    const int begin = first < sight.stop ? first_to_see(first, offset) / OTHER * OTHER : targets;
+    const int begin = first < sight.stop ? sight.first_to_see(first) / OTHER * OTHER : targets;
     load<THREADS, IN_K, W_K, ROW_K, OWN>(k_tile, k + bh * sources * IN_K, first, sources);
     load<THREADS, IN_V, W_V, ROW_V, OWN>(v_tile, v + bh * sources * IN_V, first, sources);
     bring(0, begin);
@@ -109,14 +112,14 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_kv(
         copy_wait<STAGES == 2>();
         __syncthreads();
         multiply<W_K, ROW_K>(weights, k_tile, q_tile, at);
-        multiply<W_V, ROW_V>(dscores, v_tile, q_tile + OTHER * ROW_K, at);
-        const bool all = sight.sees_all(start, first + OWN);
-        finish<true>(weights, scale * LOG2_E, sight, all, first + at.row, start + at.column);
+        if (GIVES_DK) multiply<W_V, ROW_V>(dscores, v_tile, q_tile + OTHER * ROW_K, at);
+        const bool clear = sight.all_see(start, first + OWN);
+        finish<true>(weights, scale * LOG2_E, sight, clear, first + at.row, start + at.column);
 #pragma unroll
         for (int n = 0; n < OTHER / 8; ++n)
 #pragma unroll
             for (int place = 0; place < 2; ++place) {
-                const float lse_2 = base_2(lse_row[8 * n + place]), mean = lse_row[OTHER + 8 * n + place];
+                const float lse_2 = base_2(lse_row[8 * n + place]), delta_t = lse_row[OTHER + 8 * n + place];
                 const unsigned hashed = DROPS ? row_hash(base, row + start + at.column + 8 * n + place) : 0;
 #pragma unroll
                 for (int m = 0; m < GROUPS; ++m)
@@ -126,12 +129,12 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_kv(
                         const int s = first + at.row + 16 * m + 8 * half;
                         const float kept = keep_factor(hashed, s, threshold, factor);
                         weight = exp2_fast(at_most_zero(weight - lse_2));
-                        dscore = weight * (kept * dscore - mean);
+                        if (GIVES_DK) dscore = weight * (kept * dscore - delta_t);
                         weight *= kept;
                     }
             }
-        accumulate<W_V, ROW_V>(dv_sum, weights, q_tile + OTHER * ROW_K, at);
-        accumulate<W_K, ROW_K>(dk_sum, dscores, q_tile, at);
+        if (GIVES_DV) accumulate<W_V, ROW_V>(dv_sum, weights, q_tile + OTHER * ROW_K, at);
+        if (GIVES_DK) accumulate<W_K, ROW_K>(dk_sum, dscores, q_tile, at);
         __syncthreads();  // q and dout are no longer needed
         if (STAGES == 1 && start + OTHER < targets) bring(0, start + OTHER);
         if (STAGES == 1) copy_commit();
@@ -139,8 +142,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_kv(
     copy_wait<0>();
 #pragma unroll
     for (int m = 0; m < GROUPS; ++m) factors[m][0] = factors[m][1] = 1;
-    store<D_V, W_V>(dv + bh * sources * D_V, dv_sum, factors, first, sources, at);
+    if (GIVES_DV) store<D_V, W_V>(dv + bh * sources * D_V, dv_sum, factors, first, sources, at);
 #pragma unroll
     for (int m = 0; m < GROUPS; ++m) factors[m][0] = factors[m][1] = scale;
-    store<D_K, W_K>(dk + bh * sources * D_K, dk_sum, factors, first, sources, at);
+    if (GIVES_DK) store<D_K, W_K>(dk + bh * sources * D_K, dk_sum, factors, first, sources, at);
 }

@@ -43,7 +43,7 @@ DEVICE void raise(float (&scores)[GROUPS][OTHER / 8][4], float (&largest)[GROUPS
 }
 
 // out = sum_s keep_s weight_s v_s / total; a block has OWN queries
-extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_forward(
     const Element* __restrict__ q, const Element* __restrict__ k, const Element* __restrict__ v,
     const bool* __restrict__ visible, const int* __restrict__ seen, OUTPUT* __restrict__ out, float* __restrict__ lse,
     int blocks, int heads, int targets, int sources, int offset, float scale,
@@ -56,8 +56,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
     const i64 bh = blockIdx.x / blocks, b = bh / heads;
     const int first = (blocks - 1 - blockIdx.x % blocks) * OWN;  // the last queries first: they see the most keys
     const Lane at;
-    const Sight sight = {visible + b * sources, seen[2 * b + 1], offset};
-    const int stop = seen_by(min(first + OWN, targets) - 1, offset, sight.stop);
+    const Sight sight(visible, seen, b, sources, offset);
+    const int stop = sight.seen_by(min(first + OWN, targets) - 1);
     q += bh * targets * IN_K, k += bh * sources * IN_K, v += bh * sources * IN_V;
 
     load<THREADS, IN_K, W_K, ROW_K, OWN>(q_tile, q, first, targets);
@@ -76,8 +76,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
         __syncthreads();  // k is no longer needed
         if (start + OTHER < stop) load<THREADS, IN_K, W_K, ROW_K, OTHER>(k_tile, k, start + OTHER, sources);
         copy_commit();
-        const bool all = sight.sees_all(first, start + OTHER);
-        finish<false>(weights, scale * LOG2_E, sight, all, first + at.row, start + at.column);
+        const bool clear = sight.all_see(first, start + OTHER);
+        finish<false>(weights, scale * LOG2_E, sight, clear, first + at.row, start + at.column);
         raise(weights, largest, total, sum);
         if (DROPS) drop(weights, base, bh * targets + first + at.row, start + at.column, threshold, factor);
         copy_wait<1>();
@@ -94,10 +94,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
             const int t = first + at.row + 16 * m + 8 * half;
-            const bool blind = seen[2 * b] >= seen_by(t, offset, sight.stop);
-            const float all = row_sum(total[m][half]);
-            part[m][half] = blind ? 0 : 1 / all;
-            if (at.column == 0 && t < targets) lse[bh * targets + t] = log_sum(largest[m][half], all, blind);
+            const bool blind = sight.blind(t);
+            const float whole = row_sum(total[m][half]);
+            part[m][half] = blind ? 0 : 1 / whole;
+            if (at.column == 0 && t < targets) lse[bh * targets + t] = log_sum(largest[m][half], whole, blind);
         }
     store<D_V, W_V>(out + bh * targets * D_V, sum, part, first, targets, at);
 }

@@ -10,7 +10,6 @@
 
 static constexpr int THREADS = 256, PAD = 4;
 static constexpr int OWN = 16 * ROWS, OTHER = 16 * COLUMNS;
-static constexpr int W_K = (D_K + 15) / 16 * 16, W_V = (D_V + 15) / 16 * 16;  // widths in shared memory, filled with zeros
 
 template <int N>
 struct __align__(4 * N) Vector {
@@ -24,7 +23,7 @@ DEVICE void multiply(float (&sum)[ROWS][COLUMNS], const float* own, const float*
     for (int i = 0; i < ROWS; ++i)
 #pragma unroll
         for (int j = 0; j < COLUMNS; ++j) sum[i][j] = 0;
-#pragma unroll 2
+#pragma unroll 1  // more takes more registers than there are
     for (int d = 0; d < W; d += 4) {
         Vector<4> x[ROWS], y[COLUMNS];
 #pragma unroll

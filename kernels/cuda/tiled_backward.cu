@@ -17,8 +17,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_q(
     const i64 bh = blockIdx.x / blocks, b = bh / heads, row = bh * targets;
     const int first = (blocks - 1 - blockIdx.x % blocks) * OWN;
     const int r = threadIdx.x / 16, c = threadIdx.x % 16;
-    const Sight sight = {visible + b * sources, seen[2 * b + 1], offset};
-    const int stop = seen_by(min(first + OWN, targets) - 1, offset, sight.stop);
+    const Sight sight(visible, seen, b, sources, offset);
+    const int stop = sight.seen_by(min(first + OWN, targets) - 1);
     k += bh * sources * D_K, v += bh * sources * D_V;
 
     load<THREADS, D_K, W_K, W_K + PAD, OWN>(q_tile, q + row * D_K, first, targets);
@@ -35,18 +35,18 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_q(
         multiply<W_K>(weights, q_tile, k_tile, r, c);
         multiply<W_V>(dscores, dout_tile, v_tile, r, c);
         stretch(weights, scale * LOG2_E);
-        if (!sight.sees_all(first, start + OTHER)) hide<false>(weights, sight, first + r, start + c);
+        if (!sight.all_see(first, start + OTHER)) hide<false>(weights, sight, first + r, start + c);
 #pragma unroll
         for (int i = 0; i < ROWS; ++i) {
             const int t = first + r + 16 * i;
-            const float lse_2 = t < targets ? base_2(lse[row + t]) : 0, mean = t < targets ? delta[row + t] : 0;
+            const float lse_2 = t < targets ? base_2(lse[row + t]) : 0, delta_t = t < targets ? delta[row + t] : 0;
             const unsigned hashed = DROPS ? row_hash(base, row + t) : 0;
 #pragma unroll
             for (int j = 0; j < COLUMNS; ++j) {
                 const int s = start + c + 16 * j;
                 const float weight = exp2_fast(at_most_zero(weights[i][j] - lse_2));
                 const float dweight = keep_factor(hashed, s, threshold, factor) * dscores[i][j];
-                dscores[i][j] = weight * (dweight - mean);
+                dscores[i][j] = weight * (dweight - delta_t);
             }
         }
         share(dscore_tile, dscores, r, c);
@@ -76,13 +76,13 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_kv(
     const i64 bh = blockIdx.x / blocks, b = bh / heads, row = bh * targets;
     const int first = blockIdx.x % blocks * OWN;  // the first keys first: the most queries see them
     const int r = threadIdx.x / 16, c = threadIdx.x % 16;
-    const Sight sight = {visible + b * sources, seen[2 * b + 1], offset};
+    const Sight sight(visible, seen, b, sources, offset);
     q += row * D_K, dout += row * D_V;
 
     load<THREADS, D_K, W_K, W_K + PAD, OWN>(k_tile, k + bh * sources * D_K, first, sources);
     load<THREADS, D_V, W_V, W_V + PAD, OWN>(v_tile, v + bh * sources * D_V, first, sources);
     float dk_sum[ROWS][W_K / 16] = {}, dv_sum[ROWS][W_V / 16] = {}, factors[ROWS];
-    const int begin = first < sight.stop ? first_to_see(first, offset) / OTHER * OTHER : targets;
+    const int begin = first < sight.stop ? sight.first_to_see(first) / OTHER * OTHER : targets;
     for (int start = begin; start < targets; start += OTHER) {
         float weights[ROWS][COLUMNS], dscores[ROWS][COLUMNS];
         __syncthreads();  // q and dout are no longer needed
@@ -94,11 +94,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_kv(
         multiply<W_K>(weights, k_tile, q_tile, r, c);
         multiply<W_V>(dscores, v_tile, dout_tile, r, c);
         stretch(weights, scale * LOG2_E);
-        if (!sight.sees_all(start, first + OWN)) hide<true>(weights, sight, first + r, start + c);
+        if (!sight.all_see(start, first + OWN)) hide<true>(weights, sight, first + r, start + c);
 #pragma unroll
         for (int j = 0; j < COLUMNS; ++j) {
             const int t = start + c + 16 * j;
-            const float lse_2 = t < targets ? base_2(lse[row + t]) : 0, mean = t < targets ? delta[row + t] : 0;
+            const float lse_2 = t < targets ? base_2(lse[row + t]) : 0, delta_t = t < targets ? delta[row + t] : 0;
             const unsigned hashed = DROPS ? row_hash(base, row + t) : 0;
 #pragma unroll
             for (int i = 0; i < ROWS; ++i) {
@@ -106,7 +106,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_backward_kv(
                 const float weight = exp2_fast(at_most_zero(weights[i][j] - lse_2));
                 const float kept = keep_factor(hashed, s, threshold, factor);
                 weights[i][j] = kept * weight;
-                dscores[i][j] = weight * (kept * dscores[i][j] - mean);
+                dscores[i][j] = weight * (kept * dscores[i][j] - delta_t);
             }
         }
         share(weight_tile, weights, r, c);

@@ -51,8 +51,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
     const i64 bh = blockIdx.x / blocks, b = bh / heads;
     const int first = (blocks - 1 - blockIdx.x % blocks) * OWN;  // the last queries first: they see the most keys
     const int r = threadIdx.x / 16, c = threadIdx.x % 16;
-    const Sight sight = {visible + b * sources, seen[2 * b + 1], offset};
-    const int stop = seen_by(min(first + OWN, targets) - 1, offset, sight.stop);
+    const Sight sight(visible, seen, b, sources, offset);
+    const int stop = sight.seen_by(min(first + OWN, targets) - 1);
     q += bh * targets * D_K, k += bh * sources * D_K, v += bh * sources * D_V;
 
     load<THREADS, D_K, W_K, W_K + PAD, OWN>(q_tile, q, first, targets);
@@ -72,7 +72,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
         if (start + OTHER < stop) load<THREADS, D_K, W_K, W_K + PAD, OTHER>(k_tile, k, start + OTHER, sources);
         copy_commit();
         stretch(scores, scale * LOG2_E);
-        if (!sight.sees_all(first, start + OTHER)) hide<false>(scores, sight, first + r, start + c);
+        if (!sight.all_see(first, start + OTHER)) hide<false>(scores, sight, first + r, start + c);
         raise<W_V>(scores, largest, total, sum);
         if (DROPS)
 #pragma unroll
@@ -94,7 +94,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_forward(
 #pragma unroll
     for (int i = 0; i < ROWS; ++i) {
         const int t = first + r + 16 * i;
-        const bool blind = seen[2 * b] >= seen_by(t, offset, sight.stop);
+        const bool blind = sight.blind(t);
         total[i] = row_sum(total[i]);
         part[i] = blind ? 0 : 1 / total[i];
         if (c == 0 && t < targets) lse[bh * targets + t] = log_sum(largest[i], total[i], blind);

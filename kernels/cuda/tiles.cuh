@@ -2,14 +2,8 @@
 
 static constexpr float LOWEST = -3.402823466e38f;
 
-// What a block of scores may see: the keys before `stop`, and each query those up to its own place.
-struct Sight {
-    const bool* visible;
-    int stop, offset;
-    DEVICE bool sees(int t, int s) const { return s < stop && s <= t + offset && (!MASKED || visible[s]); }
-    // Do the queries from t on see all keys before `end`?
-    DEVICE bool sees_all(int t, int end) const { return !MASKED && end <= stop && end <= t + offset + 1; }
-};
+// Widths of rows in shared memory, filled with zeros.
+static constexpr int W_K = (D_K + 15) / 16 * 16, W_V = (D_V + 15) / 16 * 16;
 
 // Set rows first .. first + COUNT - 1 of a matrix (limit, D) on their way to a tile of width W, in rows of STRIDE; what
 // there is not is filled with zeros. Rows start at sixteen bytes, or their elements are copied one by one.

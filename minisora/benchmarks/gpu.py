@@ -10,6 +10,7 @@ from statistics import median
 from typing import NamedTuple
 
 import click
+import numpy as np
 
 COPIED = 1 << 28  # floats: 1 GiB, more than any cache holds
 SIDE = 8192  # of the matrices of a product
@@ -102,20 +103,21 @@ def ceilings(rounds, at_least, with_torch, side=SIDE, copied=COPIED):
     xp = require_gpu()
     source = xp.zeros(copied, "float32")
     sides = {"copy": repeated(source.copy)}
+    random = np.random.default_rng(0).standard_normal((side, side), np.float32)  # equal values would take less power
     for dtype in ("float32", "float16"):
-        matrix = xp.ones((side, side), dtype)
+        matrix = xp.asarray(random).astype(dtype)
         sides[dtype] = repeated(lambda matrix=matrix: matrix @ matrix)
     if with_torch:
-        sides["tf32"] = _product_in_tf32(side)
+        sides["tf32"] = _product_in_tf32(random)
     times = take_turns(sides, rounds, at_least)
     rates = {name: 2 * side**3 / timing.seconds / 1e12 for name, timing in times.items() if name != "copy"}
     return {"copy_gb_s": 2 * source.nbytes / times["copy"].seconds / 1e9, "product_tflops": rates}
 
 
-def _product_in_tf32(side):
+def _product_in_tf32(random):
     import torch
 
-    matrix = torch.ones((side, side), device="cuda")
+    matrix = torch.from_numpy(random).to("cuda")
 
     def runs(repeat):
         before = torch.backends.cuda.matmul.allow_tf32

@@ -10,6 +10,7 @@ import re
 import pytest
 
 from minisora.kernels import cuda_tensor, cuda_tiled
+from minisora.kernels.cuda_attention import filled
 from minisora.kernels.cuda_source import signatures, source
 
 core = pytest.importorskip(
@@ -17,7 +18,7 @@ core = pytest.importorskip(
 )
 pytestmark = pytest.mark.cuda_gate
 
-PLAIN, ALL = {"MASKED": 0, "DROPS": 0}, {"MASKED": 1, "DROPS": 1}
+PLAIN, MASKED, ALL = ({"MASKED": masked, "DROPS": drops} for masked, drops in ((0, 0), (1, 0), (1, 1)))
 ENTRY = re.compile(r"Compiling entry function '(\w+)'(.*?)(?=Compiling entry function|\Z)", re.DOTALL)
 FORMATS = [rung for rung in cuda_tensor.RUNGS if rung.NAME != "cuda"]  # which is one of the others
 BUDGET = min(255, 65536 // 256)  # registers of a thread
@@ -31,7 +32,13 @@ def compile_program(program, architecture, macros):
     """Return of each kernel the registers, and the bytes of stack and spills together."""
     log = Log()
     definitions = [(name, str(value)) for name, value in macros.items()]
-    options = core.ProgramOptions(arch=architecture, std="c++17", define_macro=definitions, ptxas_options=["-v"])
+    options = core.ProgramOptions(
+        arch=architecture,
+        std="c++17",
+        define_macro=definitions,
+        ptxas_options=["-v"],
+        ftz=True,  # as CuPy compiles
+    )
     core.Program(source(program), "c++", options).compile("cubin", logs=log)
     return {
         name: (int(REGISTERS.search(text)[1]), sum(int(size) for size, _ in STACK.findall(text)))
@@ -52,26 +59,28 @@ def tiled(width, half):
     """The macros of cuda-tiled for long sequences on a device with room for the largest tile."""
     candidates = cuda_tiled._BACKWARD if half == "backward" else cuda_tiled._FORWARD
     sums = 2 * width if half == "backward" else width
-    rows, columns = next(pair for pair in candidates if pair[0] * cuda_tiled.padded(sums) // 16 <= cuda_tiled._SUMS)
+    rows, columns = next(pair for pair in candidates if pair[0] * filled(sums) // 16 <= cuda_tiled._SUMS)
     return {"D_K": width, "D_V": width, "ROWS": rows, "COLUMNS": columns}
 
 
 def tensor(rung, width, half, flags):
-    """The macros of a rung on tensor cores, likewise."""
+    """The macros of each launch of a rung on tensor cores, likewise."""
     table = rung.tables[half == "backward"]
     choice = table[next(widest for widest in table if width <= widest)]
-    tile = choice.busy if flags == ALL else choice.plain
-    return {"FORMAT": rung.format, "D_K": width, "D_V": width, "OUTPUT": "float", **tile._asdict(), **flags}
+    tile = choice.plain if flags == PLAIN else choice.busy
+    common = {"FORMAT": rung.format, "D_K": width, "D_V": width, "OUTPUT": "float", **tile._asdict(), **flags}
+    return [common | part for part in (rung.parts(width, width) if half == "backward" else ({},))]
 
 
 def budgeted():
     """Programs and macros that a large attention takes, and architectures."""
     for width in (64, 128):
         for half in ("forward", "backward"):
-            for flags, architecture in ((PLAIN, "sm_80"), (PLAIN, "sm_90"), (ALL, "sm_90")):
+            for flags, architecture in ((PLAIN, "sm_80"), (PLAIN, "sm_90"), (MASKED, "sm_90"), (ALL, "sm_90")):
                 yield f"tiled_{half}", tiled(width, half) | flags, architecture
                 for rung in FORMATS:
-                    yield f"tensor_{half}", tensor(rung, width, half, flags), architecture
+                    for macros in tensor(rung, width, half, flags):
+                        yield f"tensor_{half}", macros, architecture
 
 
 def others():
@@ -86,9 +95,10 @@ def others():
         for half in ("forward", "backward"):
             yield f"tiled_{half}", tiled(width, half) | ALL
             for rung in FORMATS:
-                yield f"tensor_{half}", tensor(rung, width, half, ALL)
-    half = tensor(cuda_tensor.RUNGS[2], 64, "forward", PLAIN) | {"OUTPUT": "unsigned short"}
-    yield "tensor_forward", half
+                for macros in tensor(rung, width, half, ALL):
+                    yield f"tensor_{half}", macros
+    for macros in tensor(cuda_tensor.RUNGS[2], 64, "forward", PLAIN):
+        yield "tensor_forward", macros | {"OUTPUT": "unsigned short"}
 
 
 def identity(case):
@@ -114,7 +124,7 @@ def test_it_compiles(program, macros):
 
 def test_a_kernel_that_spills_is_seen():
     """The gate would not be one if it could not close: too much for the registers of a thread."""
-    macros = tensor(FORMATS[1], 128, "forward", ALL) | {"GROUPS": 2, "OTHER": 64}
+    macros = tensor(FORMATS[1], 128, "forward", ALL)[0] | {"GROUPS": 2, "OTHER": 64}
     assert any(memory for _, memory in compile_program("tensor_forward", "sm_90", macros).values())
 
 

@@ -126,7 +126,7 @@ class ndarray:
 
     @property
     def device(self):
-        return SimpleNamespace(id=0)
+        return Device(0)
 
 
 def _note(direction, how, array):
@@ -281,6 +281,21 @@ def _unknown(name):
     raise AttributeError(f"the stand-in for CuPy does not know {name}: is it in CuPy, and should it be listed?")
 
 
+class Device:
+    """The one GPU, an H100 or H200 by its properties."""
+
+    compute_capability = "90"
+
+    def __init__(self, id):
+        self.id, self.attributes = id, {"MaxSharedMemoryPerBlockOptin": 227 << 10}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
 class Event:
     """A moment: here everything has been done when a call returns."""
 
@@ -292,7 +307,7 @@ class Event:
 
 
 def _make_cuda():
-    """CuPy's ``cuda``, for an H100 or H200 by its properties."""
+    """CuPy's ``cuda``."""
     properties = {
         "name": b"stand-in for a GPU", "totalGlobalMem": 3 << 29, "multiProcessorCount": 132, "major": 9, "minor": 0,
     }  # fmt: skip
@@ -302,10 +317,9 @@ def _make_cuda():
         driverGetVersion=lambda: 13000,
         runtimeGetVersion=lambda: 13000,
     )
-    attributes = {"MaxSharedMemoryPerBlockOptin": 227 << 10}
     return SimpleNamespace(
         runtime=runtime,
-        Device=lambda number: SimpleNamespace(attributes=attributes),
+        Device=Device,
         Event=Event,
         get_elapsed_time=lambda begin, end: 1000 * (end.moment - begin.moment),
     )

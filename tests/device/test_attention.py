@@ -39,7 +39,12 @@ def arrays(rng, batch, heads, targets, sources, d_k, d_v):
     return [rng.normal(size=(batch, heads, *shape)) for shape in shapes]
 
 
-def mask(rng, batch, sources):
+def padding(rng, batch, sources):
+    """The first keys of each sequence, more than half of them."""
+    return np.arange(sources) < rng.integers(sources // 2, sources + 1, batch)[:, None]
+
+
+def holes(rng, batch, sources):
     """Holes; the first half hidden in one sequence, and everything in the last."""
     key_mask = rng.random((batch, sources)) < 0.7
     key_mask[0, : sources // 2] = False
@@ -50,8 +55,9 @@ def mask(rng, batch, sources):
 CASES = {  # sizes and options: several tiles of both sides, odd widths, T < S and T > S
     "plain": ((2, 2, 37, 70, 5, 3), {}),
     "causal": ((1, 2, 139, 67, 16, 16), {"causal": True, "scale": -0.4}),
-    "everything": ((3, 1, 67, 139, 40, 24), {"causal": True, "masked": True, "dropout": (0.3, DropoutKey(5))}),
-    "short": ((2, 3, 5, 7, 16, 16), {"masked": True}),
+    "padded": ((3, 2, 37, 139, 16, 20), {"mask": padding}),
+    "everything": ((3, 1, 67, 139, 40, 24), {"causal": True, "mask": holes, "dropout": (0.3, DropoutKey(5))}),
+    "short": ((2, 3, 5, 7, 16, 16), {"mask": holes}),
 }
 
 
@@ -76,7 +82,7 @@ def prepared(rng, case, heads=None):
     (batch, few, *sizes), options = CASES[case]
     inputs = arrays(rng, batch, heads or few, *sizes)
     options = dict(options)
-    if options.pop("masked", False):
+    if mask := options.pop("mask", None):
         options["key_mask"] = mask(rng, batch, sizes[1])
     return inputs, options
 
@@ -236,6 +242,11 @@ def test_nothing_is_taken(gpu, name, batch, targets, sources):
 
 def test_halves_in_halves_out(rng, gpu):
     inputs, options = prepared(rng, "short")
+    q, k, v, dout = (gpu.asarray(array.astype(np.float16)) for array in inputs)
+    _, cache = attention_forward(q, k, v, key_mask=gpu.asarray(options["key_mask"]))
+    gradients = get_backend("cuda-fp16").backward(dout, cache)  # after the specification, whose lse has 16 bits
+    for a, b in zip(gradients, attention_backward(dout, cache), strict=True):
+        np.testing.assert_allclose(a.get(), b.get(), atol=2e-2)
     exact = specified([array.astype(np.float16) for array in inputs], options)
     found = results(gpu, "cuda-fp16", inputs, options, np.float16)
     assert [array.dtype for array in found] == [np.float16, np.float32, *[np.float16] * 3]
@@ -257,11 +268,15 @@ def test_what_a_rung_does_not_take_is_refused(gpu, name):
         backend.forward(ones, ones, ones)
     with pytest.raises(ValueError, match=f"attention in {name} expects float32.*, got complex128"):
         backend.forward(*[gpu.asarray(long)] * 3)
+    with pytest.raises(ValueError, match="v and q are expected in one place, got v on the host and q on the GPU"):
+        backend.forward(*[gpu.asarray(ones)] * 2, ones)
     with pytest.raises(ValueError, match="the same S"):
         backend.forward(*map(gpu.asarray, (ones, ones, ones[:, :, :1])))
     _, cache = backend.forward(*[gpu.asarray(ones)] * 3)
     with pytest.raises(ValueError, match="expects dout"):
         backend.backward(gpu.asarray(ones[:, :, :1]), cache)
+    with pytest.raises(ValueError, match="got dout on the host and q on the GPU"):
+        backend.backward(ones, cache)
     with pytest.raises(ValueError, match="dropout probability"):
         backend.forward(*[gpu.asarray(ones)] * 3, dropout=(1.0, DropoutKey(0)))
 
@@ -298,6 +313,21 @@ def test_a_mistake_is_seen(rng, emulated, mistake):
 
 
 @pytest.mark.cuda_cpu
+def test_a_long_sum_within_tensor_cores_would_lose_what_float32_keeps(rng, emulated):
+    """What `test_float32_is_as_right_as_numpy_in_float32` allows: cut off at every step, sums are wrong by more."""
+    inputs, options = arrays(rng, 1, 4, 16, 1024, 16, 16), {}
+    exact = specified(inputs, options)[0]
+    plain = np.abs(specified(inputs, options, np.float32)[0] - exact).max()
+    allowed = 2 * plain + 4 * np.spacing(np.float32(np.abs(exact).max()))
+    right = np.abs(results(emulated, "cuda-3xtf32", inputs, options)[0] - exact).max()
+    within = ("        float sum[4] = {};\n", "        float (&sum)[4] = d;\n"), ("d[e] += sum[e];", ";")
+    emulated.how.change = lambda code: code.replace(*within[0]).replace(*within[1])
+    cuda_launch.program.cache_clear()
+    wrong = np.abs(results(emulated, "cuda-3xtf32", inputs, options)[0] - exact).max()
+    assert right < allowed < wrong / 2
+
+
+@pytest.mark.cuda_cpu
 @pytest.mark.parametrize("sanitizer", ["thread", "address"])
 @pytest.mark.parametrize("name", RUNGS)
 def test_under_sanitizers(rng, emulated, name, sanitizer):
@@ -315,7 +345,7 @@ def test_under_sanitizers(rng, emulated, name, sanitizer):
 @pytest.mark.parametrize(
     ("name", "right", "wrong"),
     [
-        ("cuda-naive", "s < stop;", "s <= stop;"),
+        ("cuda-naive", "t < targets; ++t", "t <= targets; ++t"),
         ("cuda-tiled", "first + row < limit && d < D", "d < D"),
         ("cuda-bf16", "if (row < limit && d < D) matrix", "if (d < D) matrix"),
     ],

@@ -148,6 +148,19 @@ def test_what_does_not_fit_is_refused(gpu, delta):
         elsewhere.launch("attention_delta", 1, 128, *arguments)
 
 
+def test_more_shared_memory_than_there_is_is_refused(delta):
+    program, arguments = delta
+    program.launch("attention_delta", 1, 128, *arguments, shared=227 << 10)
+    with pytest.raises(ValueError, match=r"232449 bytes of shared memory for .*'DOUT': 'float'.*, GPU 0 has 232448"):
+        program.launch("attention_delta", 1, 128, *arguments, shared=(227 << 10) + 1)
+
+
+def test_an_old_gpu_is_refused(gpu, monkeypatch):
+    monkeypatch.setattr(gpu.cuda.Device, "compute_capability", "75")
+    with pytest.raises(ValueError, match="expect a GPU from sm_80 on, GPU 0 is sm_75"):
+        cuda_launch.program("pack", 0, FORMAT="Fp16")
+
+
 def test_shared_memory_is_the_devices(gpu):
     cuda_launch.shared_memory.cache_clear()
     assert cuda_launch.shared_memory(0) == 227 << 10

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from minisora.kernels import cuda_tensor, cuda_tiled
+from minisora.kernels.cuda_attention import filled
 from minisora.kernels.cuda_tensor import Tile
 
 KIB = 1 << 10
@@ -30,7 +31,7 @@ def call(d_k, d_v, masked=0, drops=0):
 
 
 def tiled(d_k, d_v, length, backward=False):
-    width = cuda_tiled.padded(d_k) + cuda_tiled.padded(d_v) if backward else d_v
+    width = filled(d_k) + filled(d_v) if backward else d_v
     candidates = cuda_tiled._BACKWARD if backward else cuda_tiled._FORWARD
     needed = cuda_tiled.backward_bytes if backward else cuda_tiled.forward_bytes
     return cuda_tiled.tile(call(d_k, d_v), candidates, width, needed, length)[:2]
@@ -101,11 +102,18 @@ def test_tiles_on_tensor_cores(memory):
     assert half.tile(call(64, 64), 512, True) == Tile(4, 1, 64, 2)
     assert RUNGS["cuda-bf16"].tile(call(64, 64), 512, True) == Tile(4, 1, 64, 2)
     assert single.tile(call(64, 64), 512, True) == Tile(4, 1, 32, 2)
-    assert single.tile(call(128, 128), 512, True) == Tile(4, 1, 16)
+    assert single.tile(call(128, 128), 512, True) == Tile(4, 1, 16, 2)
     memory(50)
     assert half.tile(call(64, 64), 512, True) == Tile(2, 1, 32)
     assert Tile(4, 2, 64).own == 128
     assert [rung.bytes for rung in cuda_tensor.RUNGS] == [4, 4, 2, 2]
+
+
+def test_sums_that_do_not_fit_the_registers_are_made_one_after_the_other():
+    both, one, other = ({"GIVES_DK": dk, "GIVES_DV": dv} for dk, dv in ((1, 1), (1, 0), (0, 1)))
+    half, single = RUNGS["cuda-fp16"], RUNGS["cuda"]
+    assert single.parts(64, 64) == single.parts(16, 112) == half.parts(128, 128) == (both,)
+    assert single.parts(64, 65) == half.parts(129, 128) == (one, other)
 
 
 @pytest.mark.parametrize("widest", [64, 128, 256])
@@ -146,7 +154,7 @@ def test_the_tables_of_tiles():
         ],
         [
             [(4, 1, 32, 2), (4, 1, 16, 2), (2, 1, 16, 1)],
-            [(4, 1, 16, 1), (4, 1, 16, 1), (2, 1, 16, 1)],
+            [(4, 1, 16, 2), (4, 1, 16, 2), (2, 1, 16, 1)],
             [(2, 1, 16, 1), (2, 1, 16, 1), (2, 1, 16, 1)],
         ],
     ]
