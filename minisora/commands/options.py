@@ -33,6 +33,9 @@ TRAINING_HELP = {
     "eps": "Of adam and adamw.",
     "momentum": "Of sgd.",
     "weight_decay": "Of adamw; norms, biases and embeddings are left out.",
+    "l1": "Penalty on the size of the weights.",
+    "l2": "Penalty on half the square of the weights.",
+    "penalize": "weights, or all: norms, biases and embeddings too.",
     "clip": "Largest norm of the gradient; 0 for none.",
     "accumulate": "Batches per update.",
     "shards": "Parts of a batch that are computed side by side.",
@@ -43,6 +46,7 @@ TRAINING_HELP = {
     "log_every": "Steps between lines in log.jsonl.",
     "select": "Best checkpoint by exact_match or loss.",
     "keep": "Last checkpoints that stay, besides the best.",
+    "patience": "End after so many evaluations without a better one; 0: never.",
     "threads": "Threads for the shards; one each unless given.",
     "backend": "What computes; auto: numba for all but short trainings, else numpy.",
 }

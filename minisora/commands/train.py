@@ -17,11 +17,15 @@ KINDS = click.Choice(["characters", "whitespace"])
 
 @click.command()
 @click.option(
-    "--data", default=CORPUS, show_default=True, metavar="FILE", help="Pairs, .tsv or .jsonl, or the word corpus."
+    "--data",
+    default=CORPUS,
+    show_default=True,
+    metavar="FILE",
+    help="Pairs, .tsv or .jsonl, or one of the words corpus, copy, reverse, sort.",
 )
-@click.option("--dev", metavar="FILE", help="Pairs to choose the best checkpoint by; for the corpus its own dev split.")
+@click.option("--dev", metavar="FILE", help="Pairs to choose the best checkpoint by; for a corpus its own.")
 @click.option(
-    "--dev-count", default=1000, show_default=True, type=click.IntRange(1), help="Size of the corpus's dev set."
+    "--dev-count", default=1000, show_default=True, type=click.IntRange(1), help="Size of a corpus's own dev set."
 )
 @click.option("--corpus-seed", default=0, show_default=True, help="Of the stream of training examples.")
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder for checkpoints and log.jsonl.")
@@ -126,13 +130,16 @@ def continued(out, options, given):
 def read_data(options):
     """What to train on, and the dev pairs or None."""
     from minisora.corpus import read_pairs, test_set
+    from minisora.corpus.tasks import TASKS, TaskStream
     from minisora.training.data import PairStream
 
     dev = None if options["dev"] is None else read_pairs(options["dev"])
+    if options["data"] in TASKS:
+        dev = dev or TaskStream(options["data"], "dev").draw(0, options["dev_count"])
+        return TaskStream(options["data"], options["corpus_seed"]), dev
     if options["data"] != CORPUS:
         return read_pairs(options["data"]), dev
-    if dev is None:
-        dev = test_set("dev", options["dev_count"])
+    dev = test_set("dev", options["dev_count"]) if dev is None else dev
     return PairStream(options["corpus_seed"]), dev
 
 
@@ -141,9 +148,7 @@ def learn_tokenizers(data, kind, target_kind):
     from minisora.text import SoraTokenizer
 
     if hasattr(data, "draw"):
-        from minisora.corpus import alphabet
-
-        sources = targets = [alphabet()]
+        sources = targets = [data.alphabet()]
         if kind == "whitespace" or target_kind == "whitespace":
             raise click.UsageError("the corpus is Chinese text without spaces: it needs the tokenizer characters")
     else:

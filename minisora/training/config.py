@@ -8,10 +8,11 @@ from minisora.training.schedules import SCHEDULES
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SELECTIONS = ("exact_match", "loss")
+PENALIZED = ("weights", "all")
 BACKENDS = ("auto", *backend_names())
 
 # What may differ between a training and its continuation: none of these changes a single parameter value.
-_NOT_IDENTITY = frozenset({"eval_every", "save_every", "log_every", "keep", "threads", "select"})
+_NOT_IDENTITY = frozenset({"eval_every", "save_every", "log_every", "keep", "patience", "threads", "select"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,10 @@ class TrainingConfig:
         peak) shape cosine and linear.
     optimizer : {"adam", "adamw", "sgd"}
         ``betas`` and ``eps`` belong to the first two, ``weight_decay`` to adamw, ``momentum`` to sgd.
+    l1, l2 : float
+        Of the penalties `minisora.training.regularization.Penalty`, added to the gradient after clipping.
+    penalize : {"weights", "all"}
+        What they are taken of: ``"weights"`` spares biases, norms and embeddings.
     clip : float or None
         Largest global norm of the gradient.
     accumulate : int
@@ -50,6 +55,8 @@ class TrainingConfig:
         By what the best checkpoint on dev is chosen; the other breaks ties.
     keep : int
         Checkpoints that stay besides the best one.
+    patience : int
+        End the training when so many judgements on dev, one after the other, brought nothing better; 0: never.
     threads : int or None
         None is one for each shard.
     backend : str
@@ -70,6 +77,9 @@ class TrainingConfig:
     eps: float = 1e-8
     momentum: float = 0.9
     weight_decay: float = 0.01
+    l1: float = 0.0
+    l2: float = 0.0
+    penalize: str = "weights"
     clip: float | None = 1.0
     accumulate: int = 1
     shards: int = 1
@@ -80,6 +90,7 @@ class TrainingConfig:
     log_every: int = 20
     select: str = "exact_match"
     keep: int = 1
+    patience: int = 0
     threads: int | None = None
     backend: str = "auto"
 
@@ -87,7 +98,7 @@ class TrainingConfig:
         object.__setattr__(self, "betas", tuple(self.betas) if isinstance(self.betas, list | tuple) else self.betas)
         for name in ("steps", "batch_tokens", "chunk_examples", "accumulate", "shards", "log_every", "save_every"):
             self._check(name, _is_int(getattr(self, name)) and getattr(self, name) >= 1, "an integer >= 1")
-        for name in ("warmup_steps", "eval_every", "keep", "seed"):
+        for name in ("warmup_steps", "eval_every", "keep", "patience", "seed"):
             self._check(name, _is_int(getattr(self, name)) and getattr(self, name) >= 0, "an integer >= 0")
         self._check(
             "threads", self.threads is None or (_is_int(self.threads) and self.threads >= 1), "an integer >= 1 or None"
@@ -95,7 +106,8 @@ class TrainingConfig:
         for name in ("learning_rate", "eps"):
             self._check(name, _is_number(getattr(self, name)) and getattr(self, name) > 0, "a number > 0")
         self._check("clip", self.clip is None or (_is_number(self.clip) and self.clip > 0), "a number > 0 or None")
-        self._check("weight_decay", _is_number(self.weight_decay) and self.weight_decay >= 0, "a number >= 0")
+        for name in ("weight_decay", "l1", "l2"):
+            self._check(name, _is_number(getattr(self, name)) and getattr(self, name) >= 0, "a number >= 0")
         for name in ("momentum", "label_smoothing"):
             self._check(name, _is_share(getattr(self, name)) and getattr(self, name) < 1, "a number in [0, 1)")
         for name in ("decay_from", "final_rate"):
@@ -107,6 +119,7 @@ class TrainingConfig:
         )
         self._check("betas", two, "two numbers in [0, 1)")
         choices = {"schedule": SCHEDULES, "optimizer": OPTIMIZERS, "select": SELECTIONS, "backend": BACKENDS}
+        choices["penalize"] = PENALIZED
         for name, names in choices.items():
             self._check(name, getattr(self, name) in tuple(names), f"one of {', '.join(names)}")
 

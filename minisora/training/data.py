@@ -30,6 +30,12 @@ class PairStream:
         examples = (example(self.seed, index, self.split) for index in range(start, start + count))
         return [(one.source, one.target) for one in examples]
 
+    def alphabet(self):
+        """A text with every character that may be drawn."""
+        from minisora.corpus import alphabet
+
+        return alphabet()
+
     def describe(self):
         """What a checkpoint keeps, to tell these data from others."""
         return {"kind": "corpus stream", "seed": self.seed, "split": self.split}

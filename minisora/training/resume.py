@@ -31,6 +31,7 @@ class Progress:
     minutes: float = 0.0
     best_step: int | None = None
     best_score: list | None = None  # compared as lists are: higher is better
+    stale: int = 0  # judgements since the best one
 
 
 class State(NamedTuple):
@@ -133,8 +134,11 @@ def read_state(folder):
 
 def _progress(fields):
     """A Progress from JSON, or ValueError."""
-    if not isinstance(fields, dict) or fields.keys() != asdict(Progress()).keys():
-        raise ValueError(f"expected a progress with {', '.join(asdict(Progress()))}")
+    known = asdict(Progress())
+    if isinstance(fields, dict):
+        fields = {"stale": 0} | fields  # an older version did not count
+    if not isinstance(fields, dict) or fields.keys() != known.keys():
+        raise ValueError(f"expected a progress with {', '.join(known)}")
     position, score = fields["position"], fields["best_score"]
     good = {
         "step": _is_count(fields["step"]),
@@ -142,6 +146,7 @@ def _progress(fields):
         "tokens": _is_count(fields["tokens"]),
         "minutes": _is_number(fields["minutes"]),
         "best_step": fields["best_step"] is None or _is_count(fields["best_step"]),
+        "stale": _is_count(fields["stale"]),
         "best_score": score is None or (isinstance(score, list) and len(score) == 2 and all(map(_is_number, score))),
     }
     if odd := [name for name in good if not good[name]]:

@@ -19,6 +19,7 @@ from minisora.training.data import PairList, as_data, as_pair
 from minisora.training.log import TrainingLog
 from minisora.training.meter import Meter
 from minisora.training.optimizers import make_optimizer
+from minisora.training.regularization import Penalty
 from minisora.training.replicas import Replicas
 from minisora.training.resume import (
     Progress,
@@ -39,7 +40,7 @@ class TrainingResult(NamedTuple):
     """How a training ended."""
 
     step: int
-    reason: str  # "finished", "stop_after", "max_minutes" or "interrupted"
+    reason: str  # "finished", "stop_after", "max_minutes", "patience" or "interrupted"
     loss: float | None  # nats per target token, mean over the last steps; None when no step was made
     best_step: int | None  # of the checkpoint that `best` names
     records: list  # the log: one dict a line
@@ -97,6 +98,8 @@ class Trainer:
         self._check_pairs()
         self.folder = None if folder is None else Path(folder)
         self.optimizer = make_optimizer(self.config, model.parameters())
+        penalised = (parameter for _, parameter in self.optimizer.named)
+        self.penalty = Penalty(penalised, self.config.l1, self.config.l2, self.config.penalize == "all")
         self.loss = SoftmaxCrossEntropy(model.config.pad_id, self.config.label_smoothing)
         self.backend = chosen_backend(self.config, model.num_parameters(), self._array_module())
         self.optimizer.fused_by = self.backend
@@ -182,6 +185,8 @@ class Trainer:
         """Encode once what is fixed, so that a text that cannot be read is found before the first step."""
         if self.dev is not None and not self.dev:
             raise ValueError("expected at least one dev pair, got an empty list")
+        if self.config.patience and self.dev is None:
+            raise ValueError("patience is for judgements on dev, got no dev pairs")
         known = {"dev": self.dev or [], "to train on": self.data.pairs if isinstance(self.data, PairList) else []}
         for name, pairs in known.items():
             try:
@@ -215,6 +220,8 @@ class Trainer:
             reason = stopping.reason()
             if self._is_for_dev(progress.step):
                 self._judge(progress)  # whatever ends the training here: its continuation will not come back
+                if 0 < self.config.patience <= progress.stale and progress.step < self.config.steps:
+                    reason = reason or "patience"
             if reason is None and self._is_due(progress.step, self.config.save_every):
                 self._save(progress)
                 self._prune()  # after `best` may have moved
@@ -242,6 +249,7 @@ class Trainer:
             batches.append(batch)
         loss, tokens = self.gradients(batches, DropoutKey(self.config.seed).child(number), replicas)
         loss, norm = self._clip(number, loss)
+        self.penalty.backward()
         self.optimizer.lr = self.config.learning_rate_at(number)
         self.optimizer.step()
         progress.step, progress.position, progress.tokens = number, position, progress.tokens + tokens
@@ -270,8 +278,9 @@ class Trainer:
         order = [score.exact_match, -score.loss]
         if self.config.select == "loss":
             order.reverse()
+        progress.stale += 1
         if progress.best_score is None or order > progress.best_score:
-            progress.best_step, progress.best_score = progress.step, order
+            progress.best_step, progress.best_score, progress.stale = progress.step, order, 0
             self._save(progress)
             if self.folder is not None:
                 point(self.folder, "best", f"step-{progress.step}")

@@ -243,6 +243,7 @@ def damaged_state(**changes):
         damaged_state(tokens=None),
         damaged_state(minutes="1"),
         damaged_state(best_step=[2]),
+        damaged_state(stale=-1),
         damaged_state(best_score=0.5),
         damaged_state(best_score=["a", "b"]),
         damaged_state(colour=1),
@@ -364,6 +365,38 @@ def test_the_best_checkpoint_stays(make_model, pairs, tokenizer, tmp_path, monke
     name, parameter = next(trainer.model.parameters())
     np.testing.assert_array_equal(dict(latest.model.parameters())[name].data, parameter.data)
     assert (dict(best.model.parameters())[name].data != parameter.data).any()
+
+
+def test_patience_ends_a_training_that_gets_no_better(make_model, pairs, tokenizer, tmp_path, monkeypatch):
+    """Judged best at step 4; the second judgement after it is at step 8. A stop between them loses no count."""
+    losses = {2: 3.0, 4: 2.0, 6: 2.5, 8: 2.6, 10: 1.0}
+    fake_scores(monkeypatch, losses.get)
+    same = {"eval_every": 2, "patience": 2, "dev": pairs[:3], "steps": 10}
+    _, whole = fit(make_model, pairs, tokenizer, tmp_path / "whole", **same)
+    assert (whole.step, whole.reason, whole.best_step) == (8, "patience", 4)
+    fit(make_model, pairs, tokenizer, tmp_path / "parts", stop_after=7, **same)
+    _, rest = fit(make_model, pairs, tokenizer, tmp_path / "parts", resume=True, **same)
+    assert (rest.step, rest.reason, rest.best_step) == (8, "patience", 4)
+    _, longer = fit(make_model, pairs, tokenizer, tmp_path / "parts", resume=True, **same | {"patience": 3})
+    assert (longer.step, longer.reason, longer.best_step) == (10, "finished", 10)
+
+
+def test_patience_does_not_end_what_is_finished(make_model, pairs, tokenizer, monkeypatch):
+    fake_scores(monkeypatch, float)
+    same = {"eval_every": 2, "dev": pairs[:3], "steps": 6}
+    assert fit(make_model, pairs, tokenizer, patience=2, **same)[1].reason == "finished"
+    assert fit(make_model, pairs, tokenizer, patience=1, **same)[1][:2] == (4, "patience")
+    with pytest.raises(ValueError, match="patience is for judgements on dev, got no dev pairs"):
+        fit(make_model, pairs, tokenizer, patience=1)
+
+
+def test_a_state_from_before_patience_goes_on(make_model, pairs, tokenizer, tmp_path):
+    fit(make_model, pairs, tokenizer, tmp_path, stop_after=2)
+    path = tmp_path / "step-2" / "trainer.json"
+    state = json.loads(path.read_text())
+    del state["progress"]["stale"], state["config"]["patience"], state["config"]["l1"]
+    path.write_text(json.dumps(state))
+    assert fit(make_model, pairs, tokenizer, tmp_path, resume=True)[1].reason == "finished"
 
 
 def test_selection_by_loss(make_model, pairs, tokenizer, monkeypatch):
