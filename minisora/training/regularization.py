@@ -2,8 +2,8 @@
 
     penalty = l1 sum |p| + l2 / 2 sum p²,    dp = l1 sign(p) + l2 p
 
-over the weights alone: a norm's gamma, a bias or an embedding's row is not wrong for being large. L2 pulls in proportion
-to the parameter and makes none of them zero; L1 pulls all alike, so that what is not needed stays near zero.
+over the weights alone: a norm's gamma, a bias or an embedding's row is not wrong for being large. L2 pulls in
+proportion to the parameter and makes none of them zero; L1 pulls all alike, so that what is not needed stays near zero.
 
 In plain SGD, L2 and weight decay are one thing. In Adam the pull of L2 is divided by the size of the gradients, as they
 are, and so is weakest where these are large; AdamW's decoupled decay is not [1]_.

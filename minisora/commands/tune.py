@@ -1,0 +1,99 @@
+"""``minisora tune``: search for a learning rate, a batch and a dropout."""
+
+from pathlib import Path
+
+import click
+
+from minisora.commands.options import MODEL_HELP, TRAINING_HELP, config_options, pick
+from minisora.commands.output import json_option, print_json
+from minisora.commands.train import CORPUS, new_model, read_data
+from minisora.config import SoraConfig
+from minisora.training.config import TrainingConfig
+
+SEARCHED = ("learning_rate", "batch_tokens", "dropout")
+MODEL = {name: text for name, text in MODEL_HELP.items() if name not in SEARCHED}
+TRAINING = {
+    name: text
+    for name, text in TRAINING_HELP.items()
+    if name not in (*SEARCHED, "eval_every", "save_every", "log_every", "select", "keep", "patience")
+}
+
+
+@click.command()
+@click.option(
+    "--data",
+    default=CORPUS,
+    show_default=True,
+    metavar="FILE",
+    help="Pairs, .tsv or .jsonl, or one of the words corpus, copy, reverse, sort.",
+)
+@click.option("--dev", metavar="FILE", help="Pairs to judge by; for a corpus its own.")
+@click.option("--dev-count", default=200, show_default=True, type=click.IntRange(1), help="Size of a corpus's dev set.")
+@click.option("--corpus-seed", default=0, show_default=True, help="Of the stream of training examples.")
+@click.option(
+    "--trials", default=20, show_default=True, type=click.IntRange(1), help="Trainings, those before counted."
+)
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the search.")
+@config_options(SoraConfig, MODEL)
+@config_options(TrainingConfig, TRAINING)
+@json_option
+def command(trials, out, as_json, **options):
+    """Search for the learning rate, the batch and the dropout that give the lowest loss on dev after --steps.
+
+    The folder keeps every trial; the same command goes on with it, to more trials if you like. Its trials.png shows the
+    loss against each setting. Needs the extra "tune" (optuna).
+    """
+    from tqdm import tqdm
+
+    from minisora.training.tuning import Search
+
+    data, dev = read_data(options)
+    if dev is None:
+        raise click.UsageError("a search judges by dev pairs: name them with --dev")
+    out.mkdir(parents=True, exist_ok=True)
+    about = {name: options[name] for name in ("data", "dev", "dev_count", "corpus_seed", *MODEL, *TRAINING)}
+    search = Search(out, lambda settings: trained(data, dev, options | settings), about, seed=options["seed"])
+    with tqdm(total=trials, initial=min(trials, len(search.trials())), disable=None) as bar:
+        found = search.run(trials, lambda trial: bar.update())
+    report(found, out, as_json)
+
+
+def trained(data, dev, options):
+    """Train a new model with these settings; return its Score on dev."""
+    from minisora.training import Trainer
+    from minisora.training.scoring import score_pairs
+
+    config = TrainingConfig(**pick(options, {name: "" for name in TRAINING_HELP if name in options}))
+    model, source, target = new_model(data, options | {"own": (), "tie": None} | TOKENIZERS, config.seed)
+    Trainer(model, data, source, target, config).fit(progress_bar=False)
+    return score_pairs(model, source, target, dev)
+
+
+TOKENIZERS = {"tokenizer": "characters", "target_tokenizer": None}
+
+
+def report(found, out, as_json):
+    """Draw the trials, and print them, the best first."""
+    from minisora.files import replace_file
+    from minisora.plotting.tuning import plot_trials
+
+    replace_file(out / "trials.png", figure_bytes(plot_trials(found)))
+    ranked = sorted(found, key=lambda trial: trial.loss)
+    if as_json:
+        print_json({"best": ranked[0]._asdict(), "trials": [trial._asdict() for trial in found]})
+        return
+    click.echo("trial  learning rate  batch tokens  dropout     loss  exact match")
+    for trial in ranked:
+        rate, batch, dropout = (trial.settings[name] for name in SEARCHED)
+        shown = f"{trial.loss:7.4f}  {trial.exact_match:11.3f}"
+        click.echo(f"{trial.number:5}  {rate:13.2e}  {batch:12}  {dropout:7.3f}  {shown}")
+    click.echo(f"{out / 'trials.png'} shows them")
+
+
+def figure_bytes(figure):
+    """A figure as the bytes of a PNG file."""
+    from io import BytesIO
+
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()

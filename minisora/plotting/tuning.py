@@ -1,0 +1,32 @@
+"""What a search over hyperparameters found: one panel for each, every trial a point."""
+
+LOGARITHMIC = {"learning_rate": 10, "batch_tokens": 2}  # and the base of the axis
+
+
+def plot_trials(trials):
+    """Return a figure with the loss on dev against each hyperparameter; the best trial is marked.
+
+    Parameters
+    ----------
+    trials : list of minisora.training.tuning.Trial
+        At least one.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
+
+    names = list(trials[0].settings)
+    figure = Figure(figsize=(3.4 * len(names), 3.2), layout="constrained")
+    best = min(trials, key=lambda trial: trial.loss)
+    for axes, name in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
+        numbers = [trial.number for trial in trials]
+        points = axes.scatter([trial.settings[name] for trial in trials], [trial.loss for trial in trials], c=numbers)
+        axes.scatter(best.settings[name], best.loss, s=160, facecolors="none", edgecolors="crimson", label="best")
+        axes.set_xlabel(name.replace("_", " "))
+        if name in LOGARITHMIC:
+            axes.set_xscale("log", base=LOGARITHMIC[name])
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("loss on dev, nats per token")
+    figure.axes[0].legend()
+    figure.colorbar(points, ax=figure.axes, label="trial")
+    return figure

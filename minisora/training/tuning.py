@@ -1,0 +1,115 @@
+"""The search for a learning rate, a batch and a dropout: each trial trains a new model; optuna chooses what to try.
+
+optuna's TPE sampler models which settings gave low losses so far [1]_. It is seeded for each trial by the number of
+trials before it, and its memory is the file of the study, so that a search which was interrupted goes on as if it had
+not been.
+
+References
+----------
+.. [1] Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011.
+"""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+STUDY = "study.db"
+
+
+class Trial(NamedTuple):
+    """One training of the search."""
+
+    number: int
+    settings: dict  # learning_rate, batch_tokens, dropout
+    loss: float  # on dev, nats per target token
+    exact_match: float
+
+
+class Space(NamedTuple):
+    """What may be tried: from the first to the second, learning rates and batches evenly in their logarithms."""
+
+    learning_rate: tuple = (1e-4, 1e-2)
+    batch_tokens: tuple = (512, 8192)
+    dropout: tuple = (0.0, 0.4)
+
+    def suggest(self, trial):
+        """Let an optuna trial choose settings."""
+        return {
+            "learning_rate": trial.suggest_float("learning_rate", *self.learning_rate, log=True),
+            "batch_tokens": trial.suggest_int("batch_tokens", *self.batch_tokens, log=True),
+            "dropout": trial.suggest_float("dropout", *self.dropout),
+        }
+
+
+class Search:
+    """A search whose trials are kept in a folder.
+
+    Parameters
+    ----------
+    folder : path
+        Its file ``study.db`` is made, or gone on with.
+    train : callable
+        ``train(settings) -> minisora.training.scoring.Score`` on dev, of a new model.
+    about : dict
+        Of plain values: what the trials have in common. A folder with another one is refused.
+    space : Space
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        Without optuna, or where the folder holds another search.
+    """
+
+    def __init__(self, folder, train, about, *, space=None, seed=0):
+        try:
+            import optuna
+        except ImportError as error:
+            raise ValueError("a search needs optuna: pip install 'minisora[tune]'") from error
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.optuna, self.train, self.space, self.seed = optuna, train, space or Space(), seed
+        about = json.loads(json.dumps(about | {"space": self.space, "seed": seed}))
+        storage = f"sqlite:///{Path(folder) / STUDY}"
+        self.study = optuna.create_study(study_name="minisora", storage=storage, load_if_exists=True)
+        known = self.study.user_attrs.get("about", about)
+        for name in sorted(known.keys() | about.keys()):
+            if known.get(name) != about.get(name):
+                was, now = known.get(name), about.get(name)
+                raise ValueError(f"{folder} holds a search with {name} = {was!r}, it cannot go on with {now!r}")
+        self.study.set_user_attr("about", about)
+
+    def run(self, count, on_trial=lambda trial: None):
+        """Go on until ``count`` trials are complete; return them all.
+
+        A trial that was interrupted is tried again. One whose training fails, because its loss is no longer finite,
+        counts with an infinite loss.
+        """
+        states = self.optuna.trial.TrialState
+        for left_over in self.study.get_trials(states=[states.RUNNING]):
+            self.study.tell(left_over.number, state=states.FAIL)
+        while len(done := self.trials()) < count:
+            self.study.sampler = self.optuna.samplers.TPESampler(seed=self.seed + len(done))
+            trial = self.study.ask()
+            score = self._score(self.space.suggest(trial))
+            trial.set_user_attr("exact_match", score[1])
+            self.study.tell(trial, score[0])
+            on_trial(self.trials()[-1])
+        return done
+
+    def _score(self, settings):
+        """Loss and exact match of one training."""
+        try:
+            score = self.train(settings)
+        except ValueError as error:
+            if "finite" not in str(error) and "the loss is" not in str(error):
+                raise
+            return float("inf"), 0.0
+        return score.loss, score.exact_match
+
+    def trials(self):
+        """The complete trials, in order."""
+        complete = self.study.get_trials(states=[self.optuna.trial.TrialState.COMPLETE])
+        return [
+            Trial(number, dict(one.params), one.value, one.user_attrs["exact_match"])
+            for number, one in enumerate(complete)
+        ]
