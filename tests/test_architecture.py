@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "plotting": CHECKED,
     "mermaid": MODEL,
     "info": {"kernels", "pretrained"},
-    "benchmarks": CHECKED | {"training", "info", "commands"},
+    "benchmarks": CHECKED | {"training", "plotting", "info", "commands"},
     "commands": CHECKED | {"training", "plotting", "benchmarks", "mermaid", "info"},
     "cli": {"commands"},
     "__main__": {"cli"},

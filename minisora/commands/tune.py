@@ -75,9 +75,10 @@ TOKENIZERS = {"tokenizer": "characters", "target_tokenizer": None}
 def report(found, out, as_json):
     """Draw the trials, and print them, the best first."""
     from minisora.files import replace_file
+    from minisora.plotting.image import png
     from minisora.plotting.tuning import plot_trials
 
-    replace_file(out / "trials.png", figure_bytes(plot_trials(found)))
+    replace_file(out / "trials.png", png(plot_trials(found)))
     ranked = sorted(found, key=lambda trial: trial.loss)
     if as_json:
         print_json({"best": ranked[0]._asdict(), "trials": [trial._asdict() for trial in found]})
@@ -88,12 +89,3 @@ def report(found, out, as_json):
         shown = f"{trial.loss:7.4f}  {trial.exact_match:11.3f}"
         click.echo(f"{trial.number:5}  {rate:13.2e}  {batch:12}  {dropout:7.3f}  {shown}")
     click.echo(f"{out / 'trials.png'} shows them")
-
-
-def figure_bytes(figure):
-    """A figure as the bytes of a PNG file."""
-    from io import BytesIO
-
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()

@@ -50,7 +50,7 @@ def count_shards(trainer):
         {},
         {"optimizer": "adamw", "schedule": "cosine", "accumulate": 2, "label_smoothing": 0.1},
         {"optimizer": "sgd", "shards": 2, "threads": 1, "clip": 0.1},
-        {"shards": 3, "clip": None},
+        {"shards": 3, "clip": None, "l1": 1e-3, "l2": 1e-2, "penalize": "all"},
     ],
 )
 def test_a_training_is_that_of_the_host(make_model, pairs, tokenizer, device, same_scatter_add, changes):
