@@ -71,6 +71,33 @@ device_option = click.option(
 )
 
 
+CORPUS = "corpus"  # the word for the corpus in the place of a file
+
+
+def data_options(dev_count):
+    """Decorate a command with the options that say what to train on and what to judge by."""
+    kinds = "Pairs, .tsv or .jsonl, or one of the words corpus, copy, reverse, sort."
+    options = (
+        click.option("--data", default=CORPUS, show_default=True, metavar="FILE", help=kinds),
+        click.option("--dev", metavar="FILE", help="Pairs to judge the model by; for a corpus its own."),
+        click.option(
+            "--dev-count",
+            default=dev_count,
+            show_default=True,
+            type=click.IntRange(1),
+            help="Size of a corpus's own dev set.",
+        ),
+        click.option("--corpus-seed", default=0, show_default=True, help="Of the stream of training examples."),
+    )
+
+    def decorate(function):
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
 def config_options(config_class, helps):
     """Decorate a command with an option for each field of ``config_class`` that ``helps`` describes, in that order."""
 

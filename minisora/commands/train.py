@@ -5,29 +5,25 @@ from dataclasses import replace
 import click
 from click.core import ParameterSource
 
-from minisora.commands.options import MODEL_HELP, TRAINING_HELP, config_options, device_option, pick
+from minisora.commands.options import (
+    CORPUS,
+    MODEL_HELP,
+    TRAINING_HELP,
+    config_options,
+    data_options,
+    device_option,
+    pick,
+)
 from minisora.commands.output import json_option, print_json
 from minisora.commands.own_layers import layer_option, own_layers
 from minisora.config import SoraConfig
 from minisora.training.config import TrainingConfig
 
-CORPUS = "corpus"
 KINDS = click.Choice(["characters", "whitespace"])
 
 
 @click.command()
-@click.option(
-    "--data",
-    default=CORPUS,
-    show_default=True,
-    metavar="FILE",
-    help="Pairs, .tsv or .jsonl, or one of the words corpus, copy, reverse, sort.",
-)
-@click.option("--dev", metavar="FILE", help="Pairs to choose the best checkpoint by; for a corpus its own.")
-@click.option(
-    "--dev-count", default=1000, show_default=True, type=click.IntRange(1), help="Size of a corpus's own dev set."
-)
-@click.option("--corpus-seed", default=0, show_default=True, help="Of the stream of training examples.")
+@data_options(dev_count=1000)
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder for checkpoints and log.jsonl.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's latest checkpoint; name the data again.")
 @click.option("--start-from", metavar="NAME_OR_FOLDER", help="Begin with this model and its tokenizers, not anew.")
