@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from minisora.commands.options import MODEL_HELP, TRAINING_HELP, config_options, pick
+from minisora.commands.options import MODEL_HELP, TRAINING_HELP, config_options, data_options, pick
 from minisora.commands.output import json_option, print_json
-from minisora.commands.train import CORPUS, new_model, read_data
+from minisora.commands.train import new_model, read_data
 from minisora.config import SoraConfig
 from minisora.training.config import TrainingConfig
 
@@ -20,16 +20,7 @@ TRAINING = {
 
 
 @click.command()
-@click.option(
-    "--data",
-    default=CORPUS,
-    show_default=True,
-    metavar="FILE",
-    help="Pairs, .tsv or .jsonl, or one of the words corpus, copy, reverse, sort.",
-)
-@click.option("--dev", metavar="FILE", help="Pairs to judge by; for a corpus its own.")
-@click.option("--dev-count", default=200, show_default=True, type=click.IntRange(1), help="Size of a corpus's dev set.")
-@click.option("--corpus-seed", default=0, show_default=True, help="Of the stream of training examples.")
+@data_options(dev_count=200)
 @click.option(
     "--trials", default=20, show_default=True, type=click.IntRange(1), help="Trainings, those before counted."
 )

@@ -51,17 +51,23 @@ def test_without_a_penalty_nothing_is_done(rng):
     assert penalty.value() == 0 and not any(parameter.grad.any() for parameter in group)
 
 
-def trained(**changes):
-    """A model after a few steps on three pairs."""
+def begun(dtype=np.float32, **changes):
+    """A trainer of a small model on three pairs."""
     tokenizer = SoraTokenizer.learn(["abc"])
     config = SoraConfig(
         source_vocab_size=tokenizer.vocab_size, target_vocab_size=tokenizer.vocab_size, d_model=8, num_heads=2,
         num_encoder_layers=1, num_decoder_layers=1, d_ff=11, dropout=0.0, max_len=9,
     )  # fmt: skip
-    model = SoraModel(config, np.random.default_rng(0))
-    training = TrainingConfig(steps=40, batch_tokens=64, learning_rate=1e-2, warmup_steps=0, clip=None, **changes)
-    Trainer(model, [("a", "b"), ("bc", "cb"), ("c", "aa")], tokenizer, config=training).fit(progress_bar=False)
-    return dict(model.parameters())
+    model = SoraModel(config, np.random.default_rng(0), dtype=dtype)
+    training = TrainingConfig(batch_tokens=64, warmup_steps=0, clip=None, **changes)
+    return Trainer(model, [("a", "b"), ("bc", "cb"), ("c", "aa")], tokenizer, config=training)
+
+
+def trained(**changes):
+    """The parameters after a few steps."""
+    trainer = begun(steps=40, learning_rate=1e-2, **changes)
+    trainer.fit(progress_bar=False)
+    return dict(trainer.model.parameters())
 
 
 def size(parameters, kind):
@@ -81,22 +87,12 @@ def test_a_penalty_makes_weights_smaller(optimizer, penalty):
 
 def test_one_step_is_that_of_the_gradient_and_the_penalty():
     """Of SGD without momentum, on two shards: the penalty is added once."""
-    settings = {"optimizer": "sgd", "momentum": 0.0, "shards": 2}
-
-    def after_one_step(**changes):
-        tokenizer = SoraTokenizer.learn(["abc"])
-        config = SoraConfig(
-            source_vocab_size=tokenizer.vocab_size, target_vocab_size=tokenizer.vocab_size, d_model=8, num_heads=2,
-            num_encoder_layers=1, num_decoder_layers=1, d_ff=11, dropout=0.0, max_len=9,
-        )  # fmt: skip
-        model = SoraModel(config, np.random.default_rng(0), dtype=np.float64)
-        before = {name: parameter.data.copy() for name, parameter in model.parameters()}
-        training = TrainingConfig(steps=1, learning_rate=0.1, warmup_steps=0, clip=None, **settings, **changes)
-        Trainer(model, [("a", "b"), ("bc", "cb")], tokenizer, config=training).fit(progress_bar=False)
-        return before, dict(model.parameters())
-
-    before, plain = after_one_step()
-    _, penalised = after_one_step(l1=0.03, l2=0.2)
-    for name, parameter in plain.items():
+    settings = {"optimizer": "sgd", "momentum": 0.0, "shards": 2, "steps": 1, "learning_rate": 0.1}
+    plain, penalised = begun(np.float64, **settings), begun(np.float64, l1=0.03, l2=0.2, **settings)
+    before = {name: parameter.data.copy() for name, parameter in plain.model.parameters()}
+    for trainer in (plain, penalised):
+        trainer.fit(progress_bar=False)
+    found = dict(penalised.model.parameters())
+    for name, parameter in plain.model.parameters():
         pull = 0.03 * np.sign(before[name]) + 0.2 * before[name] if parameter.decay else 0 * before[name]
-        np.testing.assert_allclose(penalised[name].data, parameter.data - 0.1 * pull, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(found[name].data, parameter.data - 0.1 * pull, rtol=1e-12, atol=1e-14)
