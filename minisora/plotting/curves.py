@@ -14,7 +14,7 @@ def plot_curves(panels, every, x_label, y_label):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2 * len(panels), 3.6), layout="constrained")
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for place, (title, curves) in zip(axes, panels.items(), strict=True):
         for label, values in curves.items():
             place.plot([every * (number + 1) for number in range(len(values))], values, label=label)
