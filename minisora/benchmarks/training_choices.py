@@ -5,8 +5,8 @@ steps on pairs of its own; what is compared differs in one thing. Learning rates
 all the time; penalties are tried where a model can only learn by heart, on a hundred pairs again and again.
 """
 
-from pathlib import Path
 from itertools import pairwise
+from pathlib import Path
 from statistics import mean
 from time import perf_counter
 
