@@ -345,6 +345,10 @@ def _least_values(description):
     attention = 0 if "attention" in own else 4 * d * d
     feed_forward = 0 if "feed_forward" in own else 2 * d * config.d_ff
     encoder = config.num_encoder_layers * (attention + feed_forward)
+    if config.encoder == "rnn":
+        gates = {"rnn": 1, "gru": 3, "lstm": 4}[config.cell]
+        inner = d // 2 if config.bidirectional else d  # as many numbers in two halves as in one and a half squares
+        encoder = config.num_encoder_layers * (d // inner) * gates * inner * (d + inner) + attention
     decoder = config.num_decoder_layers * (2 * attention + feed_forward)
     tables = config.target_vocab_size + (0 if config.tie == "all" else config.source_vocab_size)
     positions = 2 * config.max_len if config.positions == "learned" else 0

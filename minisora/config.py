@@ -37,6 +37,12 @@ class SoraConfig:
         LayerNorm's eps.
     pad_id, bos_id, eos_id : int
         Ids of padding, beginning and end of a sequence.
+    encoder : {"transformer", "rnn"}
+        ``"rnn"``: recurrent layers with self-attention on top, see `minisora.layers.recurrent_encoder`.
+    cell : {"rnn", "gru", "lstm"}
+        Of the recurrent layers.
+    bidirectional : bool
+        Whether they read from both ends; d_model is then even.
 
     Raises
     ------
@@ -61,6 +67,9 @@ class SoraConfig:
     pad_id: int = 0
     bos_id: int = 1
     eos_id: int = 2
+    encoder: Literal["transformer", "rnn"] = "transformer"
+    cell: Literal["rnn", "gru", "lstm"] = "lstm"
+    bidirectional: bool = True
 
     def __post_init__(self):
         for field in fields(self):
@@ -76,6 +85,10 @@ class SoraConfig:
         if self.d_model % self.num_heads:
             raise ValueError(
                 f"d_model is expected to be a multiple of num_heads, got {self.d_model} and {self.num_heads}"
+            )
+        if self.encoder == "rnn" and self.bidirectional and self.d_model % 2:
+            raise ValueError(
+                f"d_model is expected to be even where the encoder reads from both ends, got {self.d_model}"
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is expected in [0, 1), got {self.dropout}")
@@ -122,5 +135,8 @@ def _check_type(name, kind, value):
     elif kind is float:
         if type(value) not in (int, float):
             raise ValueError(f"{name} is expected as a number, got {value!r}")
+    elif kind is bool:
+        if type(value) is not bool:
+            raise ValueError(f"{name} is expected as True or False, got {value!r}")
     elif value not in get_args(kind):
         raise ValueError(f"{name} is expected to be one of {', '.join(get_args(kind))}, got {value!r}")

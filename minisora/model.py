@@ -14,6 +14,7 @@ from minisora.layers.encoder import Encoder, EncoderCache
 from minisora.layers.layer import Layer
 from minisora.layers.linear import Linear, LinearCache, TiedLinear
 from minisora.layers.positional import LearnedPositions, PositionsCache, SinusoidalPositions
+from minisora.layers.recurrent_encoder import RecurrentEncoder, RecurrentEncoderCache
 
 
 class EmbeddedCache(NamedTuple):
@@ -54,16 +55,17 @@ class Embedded(Layer):
 
 class SoraEncoderCache(NamedTuple):
     embedded: EmbeddedCache
-    stack: EncoderCache
+    stack: EncoderCache | RecurrentEncoderCache
 
 
 class SoraEncoder(Layer):
-    """Token ids to memory: embedding, positions, dropout, and the stack of encoder layers."""
+    """Token ids to memory: embedding, positions, dropout, and the stack of encoder layers, or the recurrent encoder."""
 
     def __init__(self, config, rng, *, layers=None, dtype=np.float32):
         self.pad_id = config.pad_id
         self.embedded = Embedded(config, config.source_vocab_size, rng, dtype=dtype)
-        self.stack = Encoder(config, rng, layers=layers, dtype=dtype)
+        make = RecurrentEncoder if config.encoder == "rnn" else Encoder
+        self.stack = make(config, rng, layers=layers, dtype=dtype)
 
     def forward(self, ids, *, key=None, key_mask=None):
         """Map ids (B, S) to memory (B, S, D); key_mask (B, S) is ``ids != pad_id`` when None."""

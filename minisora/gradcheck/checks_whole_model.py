@@ -21,6 +21,10 @@ _VARIANTS = {
         ("post", "all", "relu", "learned"),
     ]
 }
+_VARIANTS |= {
+    f"rnn-{cell}": {"encoder": "rnn", "cell": cell, "norm": norm, "tie": "none", "bidirectional": bidirectional}
+    for cell, norm, bidirectional in [("rnn", "post", True), ("gru", "pre", False), ("lstm", "pre", True)]
+}
 
 
 @register(

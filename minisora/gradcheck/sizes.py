@@ -19,6 +19,13 @@ def padding(rng, batch, length):
     return rng.permuted(mask, axis=1)
 
 
+def suffix_padding(rng, batch, length):
+    """Return a random mask (batch, length) of rows of unequal length, hidden behind it alone; the first is whole."""
+    lengths = rng.integers(2, length, batch)
+    lengths[0] = length
+    return np.arange(length) < lengths[:, None]
+
+
 def padded_ids(rng, vocab_size, batch, length, first=3):
     """Return ids (batch, length) of rows of unequal length, filled up with 0; some ids come twice in a row."""
     ids = rng.integers(first, vocab_size, (batch, length))
