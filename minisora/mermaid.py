@@ -19,7 +19,8 @@ def flowchart(model, source_ids, decoder_ids):
     """
     logits, cache = model.forward(source_ids, decoder_ids)
     chart = Chart(pre_norm=model.config.norm == "pre")
-    memory = draw_encoder(chart, source_ids, cache.encoder.stack)
+    draw = draw_recurrent_encoder if model.config.encoder == "rnn" else draw_encoder
+    memory = draw(chart, source_ids, cache.encoder.stack)
     out = draw_decoder(chart, decoder_ids, cache.decoder.stack, memory)
     last = chart.node("logits", "projection to logits", logits)
     chart.edge(out, last)
@@ -38,6 +39,35 @@ def draw_encoder(chart, ids, stack):
     memory = chart.node("memory", "final norm: memory" if chart.pre_norm else "memory", x)
     chart.edge(out, memory)
     return memory
+
+
+def draw_recurrent_encoder(chart, ids, stack):
+    """Draw source ids, their vectors, one recurrent layer, and the attention on top; return the node of the memory."""
+    x = stack.top.self_attention.w_q.x  # (B, S, D)
+    vectors = chart.node("source_vectors", "embedding + positions", x)
+    chart.edge(chart.node("source", "source ids", ids), vectors)
+    first = stack.recurrent.layers[0]
+    ways = first._asdict() if hasattr(first, "left_to_right") else {"left_to_right": first}
+    with chart.group("recurrent", f"recurrent layer ({len(stack.recurrent.layers)} of them)"):
+        states = chart.node("e_states", "states side by side" if len(ways) > 1 else "states", x)
+        for name, cache in ways.items():
+            chart.edge(draw_direction(chart, f"e_{name}", name.replace("_", " "), cache, vectors), states)
+    with chart.group("encoder", "attention on top"):
+        attention = draw_attention(chart, "e_self", stack.top.self_attention)
+        out = chart.residual(states, "e_1", "norm_1" if chart.pre_norm else "norm", x, attention)
+    memory = chart.node("memory", "final norm: memory" if chart.pre_norm else "memory", x)
+    chart.edge(out, memory)
+    return memory
+
+
+def draw_direction(chart, name, title, cache, before):
+    """Draw one direction of a recurrent layer, whose state goes round from time step to time step; return its box."""
+    step = cache.steps[0]
+    kind = type(step).__name__.removesuffix("Step")
+    state = chart.node(name, f"{kind} {title}: the state of a time step", step.h)
+    chart.edge(before, state)
+    chart.edge(state, state)
+    return state
 
 
 def draw_decoder(chart, ids, stack, memory):

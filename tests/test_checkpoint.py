@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 
 from minisora import pretrained
-from minisora.checkpoint import CheckpointError, load, model_files, save
+from minisora.checkpoint import CheckpointError, Description, _least_values, load, model_files, save
 from minisora.config import SoraConfig
 from minisora.layers.attention import MultiHeadAttention
 from minisora.layers.normalization import LayerNorm
@@ -49,6 +49,44 @@ def test_there_and_back(tmp_path, tie, positions, dtype):
     assert back.source_tokenizer == SOURCE
     assert back.target_tokenizer is back.source_tokenizer
     assert sorted(os.listdir(tmp_path / "model")) == ["config.json", "model.safetensors", "tokenizer.json"]
+
+
+RECURRENT = [("rnn", True, "post"), ("gru", False, "pre"), ("lstm", True, "pre")]
+
+
+@pytest.mark.parametrize(("cell", "bidirectional", "norm"), RECURRENT)
+def test_a_recurrent_encoder_there_and_back(tmp_path, cell, bidirectional, norm):
+    model = make_model(encoder="rnn", cell=cell, bidirectional=bidirectional, norm=norm, num_encoder_layers=2)
+    save(tmp_path / "model", model, SOURCE)
+    back = load(tmp_path / "model").model
+    assert_same(model, back)
+    ids = SOURCE.encode("今天天气", return_tensors="np")
+    np.testing.assert_array_equal(model(ids, ids), back(ids, ids))
+
+
+@pytest.mark.parametrize(("cell", "bidirectional", "norm"), RECURRENT)
+def test_what_a_recurrent_encoder_needs_at_least_is_what_it_has(cell, bidirectional, norm):
+    """All but biases and norms is counted, and nothing that is not there."""
+    options = {"encoder": "rnn", "cell": cell, "bidirectional": bidirectional, "norm": norm, "num_encoder_layers": 3}
+    model = make_model(tie="all", **options)
+    counted = sum(p.data.size for name, p in model.parameters() if not name.endswith(("bias", "gamma", "beta", ".c")))
+    assert _least_values(Description(model.config, SOURCE, SOURCE)) == counted
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(cell="rnn"), "the shape .* where its config implies"),
+        (dict(bidirectional=False), "left_to_right.u', which its config does not imply"),
+        (dict(encoder="transformer"), "which its config implies"),
+        (dict(num_encoder_layers=1 << 20), "fewer numbers than its config needs"),
+    ],
+)
+def test_another_recurrent_encoder_than_the_config_implies(tmp_path, changes, message):
+    model = make_model(encoder="rnn", cell="lstm", num_encoder_layers=2)
+    rewrite(tmp_path / "model", change_description=lambda d: d["config"].update(changes), model=model)
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path / "model")
 
 
 def test_two_tokenizers(tmp_path):
@@ -210,9 +248,9 @@ def test_own_layers_are_named_where_they_are_missing(tmp_path):
     assert load(tmp_path / "standard", layers=own).model.replaced == ("attention", "norm")  # the same arrays: it may
 
 
-def rewrite(folder, change_tensors=None, change_description=None):
+def rewrite(folder, change_tensors=None, change_description=None, model=None):
     """Save a model whose arrays or description have been changed."""
-    files = model_files(make_model(), SOURCE)
+    files = model_files(model or make_model(), SOURCE)
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(files["model.safetensors"])
     tensors = dict(read_tensors(folder / "model.safetensors"))

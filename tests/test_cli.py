@@ -325,11 +325,48 @@ def test_the_flowchart_has_the_shapes_of_the_forward_pass(folder):
     assert "source ids<br/>(1, 8)" in text  # the question has eight characters
     assert "(1, 2, 8, 4)" in text and "(1, 2, 8, 8)" in text  # the encoder's heads, and its weights
     assert "(1, 8, 12)" in text  # inside the feed-forward layer
-    nodes = {line.split("[")[0].strip() for line in text.splitlines() if "[" in line and "subgraph" not in line}
-    ends = {name.strip() for line in text.splitlines() if "-->" in line for name in line.split("-->")}
+    nodes, ends = nodes_and_ends(text)
     assert ends == nodes
     assert text.count("subgraph") == text.count("    end\n") == 2
     assert "exclude" in mistake("info", "--mermaid", "--json")
+
+
+def nodes_and_ends(text):
+    """The boxes of a flowchart, and those that an arrow touches."""
+    nodes = {line.split("[")[0].strip() for line in text.splitlines() if "[" in line and "subgraph" not in line}
+    return nodes, {name.strip() for line in text.splitlines() if "-->" in line for name in line.split("-->")}
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize(("cell", "bidirectional"), [("lstm", True), ("gru", False)])
+def test_the_flowchart_of_a_recurrent_encoder(tmp_path, cell, bidirectional, norm):
+    tokenizer = SoraTokenizer.learn(["今天天气怎么样？"])
+    sizes = {"source_vocab_size": tokenizer.vocab_size, "target_vocab_size": tokenizer.vocab_size, "d_model": 12}
+    config = SoraConfig(**sizes, num_heads=3, encoder="rnn", cell=cell, bidirectional=bidirectional, norm=norm)
+    SoraModel(config, np.random.default_rng(0)).save_pretrained(tmp_path / "model", tokenizer)
+    text = good("info", "--mermaid", "--model", tmp_path / "model")
+    nodes, ends = nodes_and_ends(text)
+    assert ends == nodes
+    assert "recurrent layer (3 of them)" in text and "attention on top" in text
+    assert f"{cell.upper()} left to right: the state of a time step<br/>{(1, 6 if bidirectional else 12)}" in text
+    assert ("right to left" in text) == bidirectional
+    assert "(1, 3, 8, 8)" in text  # the weights of the attention on top
+    assert text.count("subgraph") == text.count("    end\n") == 3
+
+
+def test_a_recurrent_encoder_is_trained_answers_and_is_trained_on(pairs, tmp_path):
+    out = tmp_path / "rnn"
+    recurrent = ["--encoder", "rnn", "--cell", "gru", "--no-bidirectional"]
+    good("train", "--data", pairs, "--out", out, *TINY, *BRIEF, *recurrent)
+    model = load(out).model
+    assert (model.config.encoder, model.config.cell, model.config.bidirectional) == ("rnn", "gru", False)
+    assert good("chat", "abc", "--model", out) == good("chat", "abc", "--model", out)
+    good("train", "--data", pairs, "--out", out, *BRIEF, "--steps", "9", "--resume")
+    assert "--cell belongs to a new model" in mistake(
+        "train", "--data", pairs, "--out", out, "--resume", "--cell", "rnn"
+    )
+    odd = ["--d-model", "9", "--num-heads", "3", "--encoder", "rnn"]
+    assert "even" in mistake("train", "--data", pairs, "--out", tmp_path / "odd", *BRIEF, *odd)
 
 
 def test_a_traceback_on_request(folder, monkeypatch):

@@ -16,6 +16,20 @@ def test_json_in_and_out():
     assert SoraConfig.from_json(original.to_json()) == original
 
 
+def test_a_recurrent_encoder_in_json():
+    original = config(encoder="rnn", cell="gru", bidirectional=False, d_model=9, num_heads=3)
+    assert SoraConfig.from_json(original.to_json()) == original
+
+
+def test_json_from_before_there_were_recurrent_encoders():
+    names = ("encoder", "cell", "bidirectional")
+    old = {
+        name: value for name, value in json.loads(config(d_model=9, num_heads=3).to_json()).items() if name not in names
+    }
+    read = SoraConfig.from_json(json.dumps(old))
+    assert (read.encoder, read.cell, read.bidirectional) == ("transformer", "lstm", True)
+
+
 def test_it_is_frozen():
     with pytest.raises(AttributeError):
         config().d_model = 3
@@ -37,6 +51,10 @@ def test_it_is_frozen():
         (dict(norm=["pre"]), "norm is expected to be one of pre, post"),
         (dict(bos_id=2), "expected to differ, got 0, 2 and 2"),
         (dict(tie="all"), "one vocabulary for source and target, got sizes 11 and 13"),
+        (dict(encoder="cnn"), "encoder is expected to be one of transformer, rnn, got 'cnn'"),
+        (dict(cell="elman"), "cell is expected to be one of rnn, gru, lstm, got 'elman'"),
+        (dict(bidirectional=1), "bidirectional is expected as True or False, got 1"),
+        (dict(encoder="rnn", d_model=9, num_heads=3), "even where the encoder reads from both ends, got 9"),
         (dict(eos_id=11), r"eos_id is expected in the vocabulary, 0 .. 10, got 11"),
     ],
 )

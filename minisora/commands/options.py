@@ -17,6 +17,9 @@ MODEL_HELP = {
     "positions": "How positions are told apart.",
     "max_len": "Longest text in tokens.",
     "norm_eps": "LayerNorm's eps.",
+    "encoder": "The Transformer's, or recurrent layers with self-attention on top.",
+    "cell": "Of the recurrent layers.",
+    "bidirectional": "Whether recurrent layers read from both ends.",
 }
 
 TRAINING_HELP = {
@@ -119,6 +122,8 @@ def field_option(field, text):
     else:
         kind = int if field.default is None else type(field.default)
     flag = f"--{field.name.replace('_', '-')}"
+    if field.type is bool:
+        flag = f"{flag}/--no-{field.name.replace('_', '-')}"
     shown = field.default is not None
     return click.option(flag, field.name, type=kind, default=field.default, show_default=shown, help=text)
 
