@@ -334,6 +334,64 @@ def make_encoder_layer(rng):
             yield f"{norm_order}-{activation}", record(run, rng, x, p, masks={"key_mask": visible}, visible=visible)
 
 
+GATES = {
+    "rnn": [0],
+    "gru": [0, 1, 2],
+    "lstm": [0, 1, 3, 2],
+}  # where torch's gates stand in ours: its LSTM has i, f, g, o
+RECURRENCE = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
+
+
+def recurrent(rng, cell, d_in, d_h):
+    width = len(GATES[cell]) * d_h
+    p = under(w_x=linear(rng, d_in, width)) | {"u": rng.normal(0, d_h**-0.5, (d_h, width))}
+    return p | {"c": rng.normal(0, 0.5, d_h)} if cell == "gru" else p
+
+
+def recurrent_stack(rng, cell, layers):
+    """Both directions, of half the width each."""
+    ways = lambda: under(**{way: recurrent(rng, cell, D, D // 2) for way in ("left_to_right", "right_to_left")})  # noqa: E731
+    return under(**{f"layers.{i}": ways() for i in range(layers)})
+
+
+def torch_recurrent(p, cell):
+    """The four arrays of one direction in torch's order; its second bias is ours in a GRU's candidate alone."""
+
+    def rows(columns):
+        parts = columns.transpose(0, -1).chunk(len(GATES[cell]))
+        return torch.cat([parts[k] for k in GATES[cell]])
+
+    c = torch.zeros_like(p["w_x.bias"])
+    if cell == "gru":
+        c = torch.cat([c[: -len(p["c"])], p["c"]])
+    return [rows(p["w_x.weight"]), rows(p["u"]), rows(p["w_x.bias"]), c]
+
+
+def read(p, x, key_mask=None, *, cell):
+    """States (B, S, D) of the last of all layers, 0 at padding."""
+    layers = sorted({name.split(".")[1] for name in p})
+    ways = [inside(p, f"layers.{i}.{way}.") for i in layers for way in ("left_to_right", "right_to_left")]
+    weights = [array for way in ways for array in torch_recurrent(way, cell)]
+    zeros = torch.zeros(2 * len(layers), len(x), D // 2, dtype=torch.float64)
+    start = (zeros, zeros) if cell == "lstm" else zeros
+    options = weights, True, len(layers), 0.0, False, True
+    if key_mask is None:
+        return RECURRENCE[cell](x, start, *options, True)[0]
+    packed = nn.utils.rnn.pack_padded_sequence(x, key_mask.sum(1), batch_first=True)  # lengths fall: the order stays
+    out = RECURRENCE[cell](packed.data, packed.batch_sizes, start, *options)[0]
+    packed = nn.utils.rnn.PackedSequence(out, packed.batch_sizes)
+    return nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])[0]
+
+
+@cases("recurrent")
+def make_recurrent(rng):
+    x, masks = {"x": rng.normal(size=(B, S, D))}, {"key_mask": padding(S, [7, 6, 4])}
+    for cell in GATES:
+        p, run = recurrent_stack(rng, cell, LAYERS), partial(read, cell=cell)
+        yield cell, record(run, rng, x, p)
+        yield f"{cell}-padding", record(run, rng, x, p, masks=masks)
+
+
 @cases("decoder_layer")
 def make_decoder_layer(rng):
     masks = {"key_mask": padding(T, [5, 3, 4]), "memory_mask": padding(S, [6, 7, 4])}

@@ -15,6 +15,7 @@ from minisora.layers.linear import Linear
 from minisora.layers.loss import SoftmaxCrossEntropy
 from minisora.layers.normalization import LayerNorm
 from minisora.layers.positional import SinusoidalPositions
+from minisora.layers.recurrent import RecurrentStack
 
 FLOAT64 = {"dtype": np.float64}
 LAYER_CASES = ["pre-relu", "pre-gelu", "post-relu", "post-gelu"]
@@ -113,6 +114,13 @@ class Masked:
     def forward(self, *inputs, **masks):
         out, cache = self.layer.forward(*inputs, **masks)
         return out * self.visible, cache
+
+
+@pytest.mark.parametrize("padding", ["", "-padding"])
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_two_recurrent_layers_in_both_directions(frozen, rng, cell, padding):
+    case = frozen.read_case("recurrent", cell + padding)
+    frozen.hold(RecurrentStack(8, 2, rng, cell=cell, **FLOAT64), case, case.inputs["x"])
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
