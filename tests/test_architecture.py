@@ -146,7 +146,19 @@ def loaded_by(statement):
 
 def third_party(modules):
     tops = {name.split(".")[0] for name in modules}
-    return tops & {"numpy", "numba", "llvmlite", "matplotlib", "safetensors", "click", "tqdm", "torch", "cupy", "scipy"}
+    return tops & {
+        "numpy",
+        "numba",
+        "llvmlite",
+        "matplotlib",
+        "safetensors",
+        "click",
+        "tqdm",
+        "torch",
+        "cupy",
+        "scipy",
+        "tokenizers",
+    }
 
 
 def test_import_minisora_loads_numpy_alone():

@@ -1,12 +1,11 @@
 """A vocabulary of characters that loses nothing: what it does not know, it spells in UTF-8 bytes."""
 
-from minisora.text.specials import SPECIALS
+from minisora.text.byte_pieces import FIRST_BYTE, FIRST_LEARNT, FIXED, BytePieces
+from minisora.text.checks import check_distinct, check_list, has_surrogate, room_for
+from minisora.text.counting import frequent_units
 
-FIRST_BYTE = len(SPECIALS)
-FIRST_CHARACTER = FIRST_BYTE + 256
 
-
-class CharacterVocabulary:
+class CharacterVocabulary(BytePieces):
     """One token a character, and 256 tokens for the bytes of characters outside the vocabulary.
 
     Parameters
@@ -16,21 +15,31 @@ class CharacterVocabulary:
     """
 
     kind = "characters"
+    fields = ("tokens",)
 
     def __init__(self, learnt):
+        check_distinct(learnt)
         for token in learnt:
-            if len(token) != 1 or "\ud800" <= token <= "\udfff":
+            if len(token) != 1 or has_surrogate(token):
                 raise ValueError(f"a token of a characters vocabulary is one Unicode scalar value, got {token!r}")
         self.learnt = tuple(learnt)
-        self.labels = [*SPECIALS, *(f"<0x{byte:02X}>" for byte in range(256)), *self.learnt]
-        self._ids = {character: FIRST_CHARACTER + i for i, character in enumerate(self.learnt)}
-        self._utf8 = [label.encode() for label in self.labels]
-        self._utf8[FIRST_BYTE:FIRST_CHARACTER] = (bytes([byte]) for byte in range(256))
+        super().__init__([character.encode() for character in self.learnt])
+        self._ids = {character: FIRST_LEARNT + i for i, character in enumerate(self.learnt)}
 
-    @staticmethod
-    def split(text):
-        """The units that are counted when a vocabulary is learnt."""
-        return text
+    @classmethod
+    def learn(cls, texts, *, min_count, vocab_size):
+        """The characters of the texts, sorted: ids depend on neither the order of the texts nor the counts."""
+        return cls(frequent_units(texts, iter, min_count, room_for(vocab_size, FIRST_LEARNT, FIXED)))
+
+    def to_fields(self):
+        """What a file says of the vocabulary."""
+        return {"tokens": self.learnt}
+
+    @classmethod
+    def from_fields(cls, tokens):
+        """The vocabulary that a file describes; ValueError where it describes none."""
+        check_list("tokens", tokens)
+        return cls(tokens)
 
     def encode(self, text):
         """Ids of a text that holds no lone surrogate."""
@@ -42,7 +51,3 @@ class CharacterVocabulary:
     def _spell(self, character):
         known = self._ids.get(character)
         return (known,) if known is not None else [FIRST_BYTE + byte for byte in character.encode()]
-
-    def decode(self, ids):
-        """Text of the ids; bytes that are not valid UTF-8 become U+FFFD, the replacement character."""
-        return b"".join([self._utf8[token] for token in ids]).decode("utf-8", errors="replace")

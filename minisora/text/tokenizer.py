@@ -1,17 +1,22 @@
 """SoraTokenizer: text to ids and back, with padding, batches and a file format."""
 
 import json
-from collections import Counter
+import reprlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from minisora.text.bpe import BpeVocabulary
 from minisora.text.characters import CharacterVocabulary
+from minisora.text.checks import check_text
+from minisora.text.normalization import check_form, normalize
 from minisora.text.specials import BOS, EOS, PAD, SEP, SPECIALS, UNK
 from minisora.text.whitespace import WhitespaceVocabulary
+from minisora.text.words import WordVocabulary
 
-VOCABULARIES = {vocabulary.kind: vocabulary for vocabulary in (CharacterVocabulary, WhitespaceVocabulary)}
+KINDS = (CharacterVocabulary, WhitespaceVocabulary, WordVocabulary, BpeVocabulary)
+VOCABULARIES = {vocabulary.kind: vocabulary for vocabulary in KINDS}
 FORMAT = "minisora-tokenizer"
 VERSION = 1
 
@@ -32,12 +37,16 @@ class SoraTokenizer:
 
     Parameters
     ----------
-    kind : {"characters", "whitespace"}
-        ``"characters"`` gives back every text unchanged; a character that was not learnt takes one token per byte of
-        its UTF-8 form. ``"whitespace"`` takes the words between white space, gives them back joined by one space, and
-        maps a word that was not learnt to ``<unk>``.
-    learnt : sequence of str
-        The characters or words that have a token of their own, in the order of their ids. `learn` finds them in texts.
+    kind : {"characters", "whitespace", "words", "bpe"}
+        ``"characters"``, ``"words"`` (found by a unigram model, `WordVocabulary`) and ``"bpe"`` (byte-pair encoding,
+        `BpeVocabulary`) give back every text unchanged; what was not learnt takes one token per byte of its UTF-8 form.
+        ``"whitespace"`` takes the words between white space, gives them back joined by one space, and maps a word that
+        was not learnt to ``<unk>``.
+    learnt : sequence
+        What has a token of its own, in the order of the ids: characters, words, (word, log-probability) for
+        ``"words"``, or merges of two ids for ``"bpe"``. `learn` finds them in texts.
+    normalization : None, "nfkc" or "width"
+        What is done to each text before it is encoded, learning included; `decode` cannot undo it.
 
     Examples
     --------
@@ -50,33 +59,47 @@ class SoraTokenizer:
 
     pad_id, bos_id, eos_id, unk_id, sep_id = PAD, BOS, EOS, UNK, SEP
 
-    def __init__(self, kind, learnt):
+    def __init__(self, kind, learnt, *, normalization=None):
         check_kind(kind)
-        if isinstance(learnt, str) or not all(isinstance(token, str) for token in learnt):
-            raise ValueError("the tokens of a vocabulary must be a sequence of strings")
-        repeated = [token for token, count in Counter(learnt).items() if count > 1]
-        if repeated:
-            raise ValueError(f"each token of a vocabulary must occur once, {repeated[0]!r} occurs more often")
+        check_form(normalization)
         self._vocabulary = VOCABULARIES[kind](learnt)
+        self.normalization = normalization
 
     @classmethod
-    def learn(cls, texts, kind="characters", *, min_count=1):
-        """Build the vocabulary of all characters, or words, that occur in texts at least min_count times.
+    def _around(cls, vocabulary, normalization):
+        tokenizer = cls.__new__(cls)
+        tokenizer._vocabulary, tokenizer.normalization = vocabulary, normalization
+        return tokenizer
 
-        They are sorted, so that the ids depend on neither the order of the texts nor the counts.
+    @classmethod
+    def learn(cls, texts, kind="characters", *, min_count=1, vocab_size=None, normalization=None):
+        """Build a vocabulary from texts.
+
+        Parameters
+        ----------
+        texts : iterable of str
+            Not one string. Their order makes no difference.
+        kind : {"characters", "whitespace", "words", "bpe"}
+        min_count : int
+            What occurs less often gets no token.
+        vocab_size : int, optional
+            Most ids that there may be. None: no limit for characters and whitespace, 8000 for words and bpe.
+        normalization : None, "nfkc" or "width"
         """
         check_kind(kind)
+        check_form(normalization)
         if isinstance(texts, str):
             raise ValueError("texts must be a list of strings, got one string")
-        counts = Counter()
+        prepared = []
         for text in texts:
             check_text(text)
-            counts.update(VOCABULARIES[kind].split(text))
-        return cls(kind, sorted(token for token, count in counts.items() if count >= min_count))
+            prepared.append(normalize(text, normalization))
+        vocabulary = VOCABULARIES[kind].learn(prepared, min_count=min_count, vocab_size=vocab_size)
+        return cls._around(vocabulary, normalization)
 
     @property
     def kind(self):
-        """``"characters"`` or ``"whitespace"``."""
+        """``"characters"``, ``"whitespace"``, ``"words"`` or ``"bpe"``."""
         return self._vocabulary.kind
 
     @property
@@ -92,10 +115,13 @@ class SoraTokenizer:
     def __eq__(self, other):
         if not isinstance(other, SoraTokenizer):
             return NotImplemented
-        return (self.kind, self._vocabulary.learnt) == (other.kind, other._vocabulary.learnt)
+        return self._identity() == other._identity()
 
     def __hash__(self):
-        return hash((self.kind, self._vocabulary.learnt))
+        return hash(self._identity())
+
+    def _identity(self):
+        return self.kind, self._vocabulary.learnt, self.normalization
 
     def __repr__(self):
         return f"SoraTokenizer(kind={self.kind!r}, vocab_size={self.vocab_size})"
@@ -123,11 +149,32 @@ class SoraTokenizer:
         before, after = [BOS] * add_bos, [EOS] * add_eos
         rows = []
         for entry in texts:
-            check_text(entry)
-            rows.append([*before, *self._vocabulary.encode(entry), *after])
+            rows.append([*before, *self._vocabulary.encode(self._prepared(entry)), *after])
         if return_tensors == "np":
             return self.pad(rows).ids
         return rows if texts is text else rows[0]
+
+    def _prepared(self, text):
+        check_text(text)
+        return normalize(text, self.normalization)
+
+    def offsets(self, text):
+        """(start, stop) in characters of each token that `encode` makes of the text: ``text[start:stop]`` is its slice.
+
+        Tokens that hold parts of one character share its place. With a normalisation the places are in the normalised
+        text.
+        """
+        text = self._prepared(text)
+        return self._vocabulary.offsets(text, self._vocabulary.encode(text))
+
+    def labels(self, text, *, add_bos=False, add_eos=False):
+        """What to write under each token that `encode` makes of the text: the slice of the text that it covers.
+
+        A token that holds part of a character is shown with the place of its bytes: ``饕[1/3]`` is the first of three.
+        """
+        text = self._prepared(text)
+        labels = self._vocabulary.labels_in(text, self._vocabulary.encode(text))
+        return [*SPECIALS[BOS : BOS + add_bos], *labels, *SPECIALS[EOS : EOS + add_eos]]
 
     def pad(self, rows):
         """Put lists of ids into one array (B, S), S the longest, filled with `pad_id`; the mask is True at tokens."""
@@ -161,7 +208,9 @@ class SoraTokenizer:
 
     def to_json(self):
         """The tokenizer as JSON text; the special and the byte tokens are implied."""
-        content = {"format": FORMAT, "version": VERSION, "kind": self.kind, "tokens": self._vocabulary.learnt}
+        content = {"format": FORMAT, "version": VERSION, "kind": self.kind, **self._vocabulary.to_fields()}
+        if self.normalization is not None:
+            content["normalization"] = self.normalization
         return json.dumps(content, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -173,13 +222,19 @@ class SoraTokenizer:
             raise ValueError(f"a tokenizer file must be JSON: {error}") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f'a tokenizer file must be a JSON object with "format": "{FORMAT}"')
-        if set(content) != {"format", "version", "kind", "tokens"}:
-            raise ValueError(f"a tokenizer file has format, version, kind and tokens, got {sorted(content)}")
-        if content["version"] != VERSION:
-            raise ValueError(f"a tokenizer file of version {VERSION} is expected, got {content['version']!r}")
-        if not isinstance(content["tokens"], list):
-            raise ValueError(f"tokens must be a list of strings, got {type(content['tokens']).__name__}")
-        return cls(content["kind"], content["tokens"])
+        if content.get("version") != VERSION:
+            got = reprlib.repr(content.get("version"))
+            raise ValueError(f"a tokenizer file of version {VERSION} is expected, got {got}")
+        check_kind(content.get("kind"))
+        vocabulary = VOCABULARIES[content["kind"]]
+        form = content.pop("normalization", None)
+        check_form(form)
+        if set(content) != {"format", "version", "kind", *vocabulary.fields}:
+            expected = " and ".join(vocabulary.fields)
+            got = reprlib.repr(sorted(content))
+            raise ValueError(f"a tokenizer file of {vocabulary.kind} has format, version, kind, {expected}, got {got}")
+        fields = {name: content[name] for name in vocabulary.fields}
+        return cls._around(vocabulary.from_fields(**fields), form)
 
     def save(self, path):
         """Write the tokenizer to a file, as JSON in UTF-8."""
@@ -194,15 +249,4 @@ class SoraTokenizer:
 def check_kind(kind):
     """Raise ValueError unless kind names a vocabulary."""
     if not isinstance(kind, str) or kind not in VOCABULARIES:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, VOCABULARIES))}, got {kind!r}")
-
-
-def check_text(text):
-    """Raise ValueError unless text is a string of Unicode scalar values."""
-    if not isinstance(text, str):
-        raise ValueError(f"text must be a string, got {type(text).__name__}")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        found = f"U+{ord(text[error.start]):04X} at {error.start}"
-        raise ValueError(f"text must be Unicode characters, got the lone surrogate {found}") from None
+        raise ValueError(f"kind must be one of {', '.join(map(repr, VOCABULARIES))}, got {reprlib.repr(kind)}")
