@@ -129,6 +129,22 @@ def test_chat_mistakes(folder, tmp_path):
     assert "lone surrogate" in mistake("chat", "今\ud800", "--model", folder)
 
 
+def test_chat_finishes_answers_as_asked(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("minisora.generation.answer", lambda *args, **_: ["今天的的的Sora说今天晴，今天晴，"])
+    mine = tmp_path / "mine.txt"
+    mine.write_text("说\n", encoding="utf-8")
+    for options, expected in [
+        ([], "今天的的的Sora说今天晴，今天晴，"),
+        (["--collapse-characters"], "今天的的Sora说今天晴，今天晴，"),
+        (["--collapse-fragments"], "今天的的的Sora说今天晴，"),
+        (["--space-scripts"], "今天的的的 Sora 说今天晴，今天晴，"),
+        (["--stop-words", "zh", "--stop-words", mine], "今天Sora今天晴，今天晴，"),
+    ]:
+        assert good("chat", "今天", "--model", folder, *options) == expected + "\n"
+        assert good("chat", "--model", folder, *options, text="今天\n") == expected + "\n"
+    assert "expected zh, en or a file of stop words" in mistake("chat", "今", "--model", folder, "--stop-words", "de")
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff" * 100])
 def test_a_corrupt_checkpoint(folder, tmp_path, name, content):
@@ -213,6 +229,36 @@ def test_options_of_a_training_reach_it(pairs, tmp_path):
     assert (training["clip"], training["betas"], training["optimizer"]) == (None, [0.8, 0.95], "adamw")
     target = SoraTokenizer.load(step / "target_tokenizer.json")
     assert (target.kind, target.vocab_size) == ("whitespace", 5 + len(PAIRS))
+
+
+@pytest.mark.parametrize("kind", ["characters", "words", "bpe"])
+def test_a_training_with_any_tokenizer(kind, tmp_path):
+    if kind == "bpe":
+        pytest.importorskip("tokenizers")
+    texts = tmp_path / "texts.tsv"
+    texts.write_text("今天天气Ａ\t今天好\n今天天气好吗\t天气好\n天气\t好\n", encoding="utf-8")
+    out, options = tmp_path / "run", ["--tokenizer", kind, "--vocab-size", "269", "--normalization", "width"]
+    good("train", "--data", texts, "--dev", texts, "--out", out, *TINY, *BRIEF, *options, "--stop-after", "3")
+    good("train", "--data", texts, "--dev", texts, "--out", out, "--resume", "--quiet")
+    tokenizer = load(out).source_tokenizer
+    assert (tokenizer.kind, tokenizer.normalization) == (kind, "width") and 261 < tokenizer.vocab_size <= 269
+    assert tokenizer.decode(tokenizer.encode("天气Ｂ")) == "天气B"
+    good("chat", "今天", "--model", out)
+    assert "belongs to a new model" in mistake(
+        "train", "--data", texts, "--out", out, "--resume", "--vocab-size", "300"
+    )
+
+
+@pytest.mark.parametrize("kind", ["words", "bpe"])
+def test_the_corpus_gives_words_and_bpe_a_sample(kind, tmp_path, monkeypatch):
+    if kind == "bpe":
+        pytest.importorskip("tokenizers")
+    monkeypatch.setattr("minisora.commands.train.SAMPLE", 200)
+    options = ["--tokenizer", kind, "--vocab-size", "1400", "--dev-count", "1", "--max-len", "128"]
+    good("train", "--out", tmp_path, *TINY[:-2], *BRIEF, "--steps", "1", *options)
+    tokenizer = load(tmp_path).source_tokenizer
+    assert tokenizer.kind == kind and tokenizer.vocab_size <= 1400
+    assert len(tokenizer.encode("今天天气怎么样？")) < 8
 
 
 def test_every_field_of_the_configs_is_an_option():

@@ -51,7 +51,7 @@ def random_strings(count, seed):
 @click.command()
 @click.option("--count", default=1_000_000, show_default=True, type=click.IntRange(1), help="Strings for each kind.")
 @click.option("--seed", default=0, show_default=True, help="Of the strings.")
-@click.option("--vocab-size", default=2000, show_default=True, type=click.IntRange(1000), help="Of words and bpe.")
+@click.option("--vocab-size", default=2000, show_default=True, type=click.IntRange(1300), help="Of words and bpe.")
 @record_options
 def command(count, seed, vocab_size, smoke, as_json, out):
     """Random strings there and back through each kind of tokenizer: how many come back, and how fast."""

@@ -6,6 +6,7 @@ import click
 
 from minisora.commands.options import device_option
 from minisora.commands.own_layers import layer_option, own_layers
+from minisora.commands.post_processing import post_processing, post_processing_options
 
 DEFAULT_MODEL = "sora/sora-base"
 
@@ -19,9 +20,10 @@ model_name = {"default": DEFAULT_MODEL, "metavar": "NAME_OR_FOLDER"}
 @click.option(
     "--turns", default=1, type=click.IntRange(1), help="At the prompt: how many of the last questions are read."
 )
+@post_processing_options
 @device_option
 @layer_option
-def command(question, name, context, turns, device, own):
+def command(question, name, context, turns, device, own, **steps):
     """Answer QUESTION, or ask for questions until an empty line or Ctrl-D.
 
     A question may bring its facts along: minisora chat "城市=北京;天气=小雨|北京要带伞吗？"
@@ -32,11 +34,12 @@ def command(question, name, context, turns, device, own):
     from minisora.checkpoint import load
 
     pretrained = load(name, layers=own_layers(own))
+    finish = post_processing(pretrained.target_tokenizer, **steps).apply
     pretrained.model.to(device)
     if question is None:
-        converse(pretrained, facts, turns)
+        converse(pretrained, facts, turns, finish)
     else:
-        click.echo(ask(pretrained, facts, [question]))
+        click.echo(finish(ask(pretrained, facts, [question])))
 
 
 def parse_facts(text):
@@ -87,14 +90,17 @@ def read_question():
         return ""
 
 
-def converse(pretrained, facts, turns):
-    """Ask and answer until an empty line or the end of the input; an unusable question does not end it."""
+def converse(pretrained, facts, turns, finish):
+    """Ask and answer until an empty line or the end of the input; an unusable question does not end it.
+
+    ``finish`` is applied to each answer before it is shown.
+    """
     questions = []
     while (question := read_question()).strip():
         questions = [*questions, question][-turns:]
         try:
             questions = without_oldest(pretrained, facts, questions)
-            click.echo(ask(pretrained, facts, questions))
+            click.echo(finish(ask(pretrained, facts, questions)))
         except ValueError as error:
             click.echo(f"minisora: {error}", err=True)
             questions.pop()

@@ -19,7 +19,8 @@ from minisora.commands.own_layers import layer_option, own_layers
 from minisora.config import SoraConfig
 from minisora.training.config import TrainingConfig
 
-KINDS = click.Choice(["characters", "whitespace"])
+KINDS = click.Choice(["characters", "whitespace", "words", "bpe"])
+SAMPLE = 20_000  # pairs of the corpus, which has no end, that words and bpe are learnt from
 
 
 @click.command()
@@ -32,6 +33,12 @@ KINDS = click.Choice(["characters", "whitespace"])
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.option("--tokenizer", default="characters", show_default=True, type=KINDS, help="What a token is.")
 @click.option("--target-tokenizer", type=KINDS, help="For targets with a vocabulary of their own.")
+@click.option(
+    "--vocab-size",
+    type=click.IntRange(1),
+    help="Most tokens of a vocabulary. Default: 8000 for words and bpe, else no limit.",
+)
+@click.option("--normalization", type=click.Choice(["nfkc", "width"]), help="Of all texts before they are encoded.")
 @click.option(
     "--tie", type=click.Choice(["none", "output", "all"]), help="Default: all with one vocabulary, else output."
 )
@@ -90,7 +97,8 @@ def new_model(data, options, seed):
 
     from minisora.model import SoraModel
 
-    source, target = learn_tokenizers(data, options["tokenizer"], options["target_tokenizer"])
+    texts = {name: options[name] for name in ("vocab_size", "normalization")}
+    source, target = learn_tokenizers(data, options["tokenizer"], options["target_tokenizer"], **texts)
     sizes = {"source_vocab_size": source.vocab_size, "target_vocab_size": target.vocab_size}
     tie = options["tie"] or ("all" if source is target else "output")
     model_config = SoraConfig(**sizes, tie=tie, **pick(options, MODEL_HELP))
@@ -100,7 +108,7 @@ def new_model(data, options, seed):
 
 def refuse_model_options(given, option):
     """Raise UsageError where an option would change a model that is there already."""
-    if fixed := sorted(given & {"tokenizer", "target_tokenizer", "tie", *MODEL_HELP}):
+    if fixed := sorted(given & {"tokenizer", "target_tokenizer", "vocab_size", "normalization", "tie", *MODEL_HELP}):
         raise click.UsageError(f"--{fixed[0].replace('_', '-')} belongs to a new model, it cannot go with {option}")
 
 
@@ -139,17 +147,25 @@ def read_data(options):
     return PairStream(options["corpus_seed"]), dev
 
 
-def learn_tokenizers(data, kind, target_kind):
+def learn_tokenizers(data, kind, target_kind, **options):
     """The source's tokenizer and the target's, which is the same object unless the target's kind is given."""
     from minisora.text import SoraTokenizer
 
-    if hasattr(data, "draw"):
-        sources = targets = [data.alphabet()]
-        if kind == "whitespace" or target_kind == "whitespace":
-            raise click.UsageError("the corpus is Chinese text without spaces: it needs the tokenizer characters")
-    else:
-        sources, targets = zip(*data, strict=True) if data else ((), ())
+    sources, targets = corpus_texts(data, {kind, target_kind}) if hasattr(data, "draw") else columns(data)
     if target_kind is None:
-        shared = SoraTokenizer.learn([*sources, *targets], kind)
+        shared = SoraTokenizer.learn([*sources, *targets], kind, **options)
         return shared, shared
-    return SoraTokenizer.learn(sources, kind), SoraTokenizer.learn(targets, target_kind)
+    return SoraTokenizer.learn(sources, kind, **options), SoraTokenizer.learn(targets, target_kind, **options)
+
+
+def corpus_texts(stream, kinds):
+    """Sources and targets to learn from: every character of the corpus, and for words and bpe a sample of its pairs."""
+    if "whitespace" in kinds:
+        raise click.UsageError("the corpus is Chinese text without spaces: it needs characters, words or bpe")
+    pairs = stream.draw(0, SAMPLE) if kinds & {"words", "bpe"} else []
+    return ([*texts, stream.alphabet()] for texts in columns(pairs))
+
+
+def columns(pairs):
+    """Pairs as a sequence of sources and one of targets."""
+    return zip(*pairs, strict=True) if pairs else ((), ())

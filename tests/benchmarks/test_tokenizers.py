@@ -16,7 +16,7 @@ def run(*arguments):
 
 
 def test_smoke_reports_every_kind(tmp_path):
-    result = run("--smoke", "--vocab-size", 1000, "--json", "--out", tmp_path / "result.json")
+    result = run("--smoke", "--vocab-size", 1300, "--json", "--out", tmp_path / "result.json")
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)
     assert record == json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
