@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import stat
 
 import numpy as np
@@ -95,6 +96,44 @@ def test_two_tokenizers(tmp_path):
     back = load(str(tmp_path / "model"))
     assert (back.source_tokenizer, back.target_tokenizer) == (SOURCE, TARGET)
     assert (tmp_path / "model" / "target_tokenizer.json").is_file()
+
+
+LEARNT = {
+    "words": SoraTokenizer("words", [("今", -2.0), ("今天", -1.0), ("天", -3.5)]),
+    "bpe": SoraTokenizer("bpe", [(5 + 97, 5 + 98), (261, 5 + 99)]),
+    "normalised": SoraTokenizer.learn(["今天"], normalization="nfkc"),
+}
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_every_kind_of_tokenizer(tmp_path, name):
+    tokenizer = LEARNT[name]
+    save(tmp_path, make_model(source_vocab_size=tokenizer.vocab_size, target=TARGET), tokenizer, TARGET)
+    back = load(tmp_path).source_tokenizer
+    assert back == tokenizer and back.to_json() == tokenizer.to_json()
+    (tmp_path / "tokenizer.json").unlink()
+    assert load(tmp_path).source_tokenizer == tokenizer
+    (tmp_path / "tokenizer.json").write_text(SOURCE.to_json())
+    with pytest.raises(CheckpointError):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_a_damaged_tokenizer_of_any_kind(tmp_path, name):
+    """In the header or beside it: one sentence, of the one type."""
+    tokenizer, dice = LEARNT[name], random.Random(3)
+    model = make_model(source_vocab_size=tokenizer.vocab_size, target=TARGET)
+    content = json.loads(tokenizer.to_json())
+    fields = [key for key in content if key not in ("format", "version")]
+    junk = [None, [], {}, "今", 3, -1.5, 1e999, [[5, 6]], [5], ["今", "今"], "[" * 2000]
+    for number in range(40):
+        save(tmp_path / str(number), model, tokenizer, TARGET)
+        path = tmp_path / str(number) / "tokenizer.json"
+        path.write_text(json.dumps(content | {dice.choice(fields): dice.choice(junk)}))
+        if path.read_text() != json.dumps(content):
+            with pytest.raises(CheckpointError) as caught:
+                load(path.parent)
+            assert "\n" not in str(caught.value)
 
 
 def test_one_file_is_the_model(tmp_path):

@@ -1,8 +1,11 @@
 """The bpe kind: its merges by hand, the library behind its door, and what it refuses."""
 
+import contextlib
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minisora.text import SoraTokenizer
 from minisora.text.bpe_library import BLOCK, SPELLING, blocks
@@ -33,6 +36,20 @@ def test_learning_by_hand():
     assert bpe.tokens[261:] == ["lo", "low"]
     assert bpe == SoraTokenizer.learn(["lot", "low", "low", "low", "low"], "bpe")
     assert SoraTokenizer.learn(["low", "low", "lot"], "bpe", vocab_size=262).tokens[261:] == ["lo"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), max_size=40), st.text("abc今 ", max_size=30))
+def test_any_merges_that_pass_encode_any_text(choices, text):
+    """Merges that nobody would learn: the library must not stumble over them."""
+    pytest.importorskip("tokenizers")
+    bpe = SoraTokenizer("bpe", [])
+    for left, right in choices:
+        known = [A, B, C, 5 + ord(" "), *(5 + byte for byte in "今".encode()), *range(261, bpe.vocab_size)]
+        pair = known[left % len(known)], known[right % len(known)]
+        with contextlib.suppress(ValueError):  # there already, or too long
+            bpe = SoraTokenizer("bpe", [*bpe._vocabulary.learnt, pair])
+    assert bpe.decode(bpe.encode(text)) == text
 
 
 def test_part_of_a_character_is_no_mojibake():

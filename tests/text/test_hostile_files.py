@@ -79,6 +79,14 @@ def test_nesting_of_any_depth(kind, field):
         assert not load_and_use(json.dumps(content).replace('"HERE"', "[" * depth + "]" * depth)) or depth == 1
 
 
+@pytest.mark.parametrize("model", [{"type": "BPE", "vocab": {}, "merges": []}, {"type": "Unigram", "vocab": []}, None])
+def test_a_file_of_the_library_is_no_file_of_ours(model):
+    """It would have to be trusted: minisora gives the library merges that it has checked, and never a file."""
+    text = json.dumps({"version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "ByteLevel"}, "model": model})
+    with pytest.raises(ValueError, match='must be a JSON object with "format": "minisora-tokenizer"'):
+        SoraTokenizer.from_json(text)
+
+
 @pytest.mark.parametrize("name", ["normalization", "kind", "version"])
 @pytest.mark.parametrize("value", [[], {}, ["words"], 3.5, "none"])
 def test_fields_of_the_wrong_type(lossless, name, value):
