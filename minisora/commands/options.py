@@ -93,12 +93,29 @@ def data_options(dev_count):
         click.option("--corpus-seed", default=0, show_default=True, help="Of the stream of training examples."),
     )
 
-    def decorate(function):
-        for option in reversed(options):
-            function = option(function)
-        return function
+    return lambda function: all_of(options, function)
 
-    return decorate
+
+def tokenizer_options(function):
+    """Decorate a command with the options of the tokenizers and the embeddings of a new model."""
+    kinds = click.Choice(["characters", "whitespace", "words", "bpe"])
+    size = "Most tokens of a vocabulary. Default: 8000 for words and bpe, else no limit."
+    forms, ties = click.Choice(["nfkc", "width"]), click.Choice(["none", "output", "all"])
+    options = (
+        click.option("--tokenizer", default="characters", show_default=True, type=kinds, help="What a token is."),
+        click.option("--target-tokenizer", type=kinds, help="For targets with a vocabulary of their own."),
+        click.option("--vocab-size", type=click.IntRange(1), help=size),
+        click.option("--normalization", type=forms, help="Of all texts before they are encoded."),
+        click.option("--tie", type=ties, help="Default: all with one vocabulary, else output."),
+    )
+    return all_of(options, function)
+
+
+def all_of(options, function):
+    """Decorate a command with several options, the first of them first in the help."""
+    for option in reversed(options):
+        function = option(function)
+    return function
 
 
 def config_options(config_class, helps):

@@ -13,13 +13,13 @@ from minisora.commands.options import (
     data_options,
     device_option,
     pick,
+    tokenizer_options,
 )
 from minisora.commands.output import json_option, print_json
 from minisora.commands.own_layers import layer_option, own_layers
 from minisora.config import SoraConfig
 from minisora.training.config import TrainingConfig
 
-KINDS = click.Choice(["characters", "whitespace", "words", "bpe"])
 SAMPLE = 20_000  # pairs of the corpus, which has no end, that words and bpe are learnt from
 
 
@@ -31,17 +31,7 @@ SAMPLE = 20_000  # pairs of the corpus, which has no end, that words and bpe are
 @click.option("--stop-after", type=click.IntRange(1), metavar="STEP", help="Save and stop here; --resume goes on.")
 @click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Save and stop after so many minutes.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.option("--tokenizer", default="characters", show_default=True, type=KINDS, help="What a token is.")
-@click.option("--target-tokenizer", type=KINDS, help="For targets with a vocabulary of their own.")
-@click.option(
-    "--vocab-size",
-    type=click.IntRange(1),
-    help="Most tokens of a vocabulary. Default: 8000 for words and bpe, else no limit.",
-)
-@click.option("--normalization", type=click.Choice(["nfkc", "width"]), help="Of all texts before they are encoded.")
-@click.option(
-    "--tie", type=click.Choice(["none", "output", "all"]), help="Default: all with one vocabulary, else output."
-)
+@tokenizer_options
 @device_option
 @layer_option
 @config_options(SoraConfig, MODEL_HELP)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from minisora.commands.options import MODEL_HELP, TRAINING_HELP, config_options, data_options, pick
+from minisora.commands.options import MODEL_HELP, TRAINING_HELP, config_options, data_options, pick, tokenizer_options
 from minisora.commands.output import json_option, print_json
+from minisora.commands.own_layers import layer_option
 from minisora.commands.train import new_model, read_data
 from minisora.config import SoraConfig
 from minisora.training.config import TrainingConfig
@@ -25,6 +26,8 @@ TRAINING = {
     "--trials", default=20, show_default=True, type=click.IntRange(1), help="Trainings, those before counted."
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the search.")
+@tokenizer_options
+@layer_option
 @config_options(SoraConfig, MODEL)
 @config_options(TrainingConfig, TRAINING)
 @json_option
@@ -42,7 +45,7 @@ def command(trials, out, as_json, **options):
     if dev is None:
         raise click.UsageError("a search judges by dev pairs: name them with --dev")
     out.mkdir(parents=True, exist_ok=True)
-    about = {name: options[name] for name in ("data", "dev", "dev_count", "corpus_seed", *MODEL, *TRAINING)}
+    about = {name: value for name, value in options.items() if name != "threads"}
     search = Search(out, lambda settings: trained(data, dev, options | settings), about, seed=options["seed"])
     with tqdm(total=trials, initial=min(trials, len(search.trials())), disable=None) as bar:
         found = search.run(trials, lambda trial: bar.update())
@@ -54,13 +57,10 @@ def trained(data, dev, options):
     from minisora.training import Trainer
     from minisora.training.scoring import score_pairs
 
-    config = TrainingConfig(**pick(options, {name: "" for name in TRAINING_HELP if name in options}))
-    model, source, target = new_model(data, options | {"own": (), "tie": None} | TOKENIZERS, config.seed)
+    config = TrainingConfig(**pick(options, TRAINING_HELP))
+    model, source, target = new_model(data, options, config.seed)
     Trainer(model, data, source, target, config).fit(progress_bar=False)
     return score_pairs(model, source, target, dev)
-
-
-TOKENIZERS = {"tokenizer": "characters", "target_tokenizer": None}
 
 
 def report(found, out, as_json):
