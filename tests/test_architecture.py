@@ -18,7 +18,7 @@ MODEL = GROUND | {"layers", "model"}
 CHECKED = MODEL | {"tensor_file", "checkpoint", "generation", "gradcheck"}
 MAY_IMPORT = {
     "kernels": set(),
-    "text": set(),
+    "text": {"kernels", "files"},  # word vectors: compiled loops, and files that survive a crash
     "corpus": set(),
     "config": set(),
     "files": set(),

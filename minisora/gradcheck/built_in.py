@@ -6,6 +6,7 @@ from minisora.gradcheck import (  # noqa: F401 (they register)
     checks_recurrent,
     checks_stacks,
     checks_whole_model,
+    checks_word_vectors,
 )
 from minisora.gradcheck.registry import named_checks, run_checks
 

@@ -1,0 +1,44 @@
+"""How often words stand near each other: the table X that GloVe is fitted to."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+_WORDS = 1 << 19  # counted at a time
+
+
+class Cooccurrences(NamedTuple):
+    """The cells of X (V, V) that are not zero, by rows and in a row by columns."""
+
+    rows: np.ndarray  # (N,) int32
+    columns: np.ndarray  # (N,) int32
+    counts: np.ndarray  # (N,) float64
+
+
+def count_cooccurrences(text, size, window=10):
+    """X_ij = the sum of 1 / distance over all places where j stands at most ``window`` words from i, on either side.
+
+    Parameters
+    ----------
+    text : EncodedText
+        A window does not go beyond its sentence.
+    size : int
+        V.
+
+    References
+    ----------
+    Pennington, Socher, Manning, "GloVe: Global Vectors for Word Representation", 2014, section 4.2.
+    """
+    ids, sentence = text.ids.astype(np.int64), np.repeat(np.arange(len(text.starts) - 1), np.diff(text.starts))
+    keys, counts = np.empty(0, np.int64), np.empty(0)
+    for begin in range(0, len(ids), _WORDS):
+        found, weights = [keys], [counts]
+        for distance in range(1, window + 1):
+            left = np.arange(begin, min(begin + _WORDS, len(ids) - distance))
+            left = left[sentence[left] == sentence[left + distance]]
+            i, j = ids[left], ids[left + distance]
+            found += [i * size + j, j * size + i]
+            weights += [np.full(2 * len(left), 1 / distance)]
+        keys, inverse = np.unique(np.concatenate(found), return_inverse=True)
+        counts = np.bincount(inverse, np.concatenate(weights), len(keys))
+    return Cooccurrences((keys // size).astype(np.int32), (keys % size).astype(np.int32), counts)
