@@ -32,6 +32,13 @@ SAMPLE = 20_000  # pairs of the corpus, which has no end, that words and bpe are
 @click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Save and stop after so many minutes.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @tokenizer_options
+@click.option(
+    "--embedding",
+    type=click.Path(dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Begin with these word vectors, of width d-model, for the source's tokens (tied: the target's too).",
+)
+@click.option("--freeze-embedding", is_flag=True, help="Leave the source's embedding as it is, and all that is tied.")
 @device_option
 @layer_option
 @config_options(SoraConfig, MODEL_HELP)
@@ -75,10 +82,32 @@ def begun(out, options, given):
     data, dev = read_data(options)
     if options["start_from"] is None:
         model, source, target = new_model(data, options, config.seed)
+        if options["embedding"] is not None:
+            begin_embedding(model, source, options["embedding"])
+        elif options["freeze_embedding"]:
+            raise click.UsageError("--freeze-embedding expects --embedding, or a model that is there already")
     else:
         refuse_model_options(given, "--start-from")
         model, source, target = load(options["start_from"], layers=own_layers(options["own"]))
+    freeze_embedding(model, options)
     return Trainer(model.to(options["device"]), data, source, target, config, dev=dev, folder=out)
+
+
+def begin_embedding(model, tokenizer, path):
+    """Let the source's embedding begin with the word vectors in a file; say how many tokens have none."""
+    from minisora.text.specials import SPECIALS
+    from minisora.text.vector_file import read_vectors
+    from minisora.training.pretrained_embedding import start_embedding
+
+    known = start_embedding(model.encoder.embedded.embedding, tokenizer.tokens, read_vectors(path))
+    others = tokenizer.vocab_size - len(SPECIALS) - known
+    click.echo(f"embedding: {known:,} tokens begin with their vector, {others:,} have none: random", err=True)
+
+
+def freeze_embedding(model, options):
+    """Keep optimizers away from the source's embedding, if that is asked for."""
+    if options["freeze_embedding"]:
+        model.encoder.embedded.embedding.table.trainable = False
 
 
 def new_model(data, options, seed):
@@ -98,7 +127,8 @@ def new_model(data, options, seed):
 
 def refuse_model_options(given, option):
     """Raise UsageError where an option would change a model that is there already."""
-    if fixed := sorted(given & {"tokenizer", "target_tokenizer", "vocab_size", "normalization", "tie", *MODEL_HELP}):
+    texts = {"tokenizer", "target_tokenizer", "vocab_size", "normalization", "tie", "embedding"}
+    if fixed := sorted(given & {*texts, *MODEL_HELP}):
         raise click.UsageError(f"--{fixed[0].replace('_', '-')} belongs to a new model, it cannot go with {option}")
 
 
@@ -118,6 +148,7 @@ def continued(out, options, given):
     model, source, target = load(folder, layers=own_layers(options["own"]))
     config = replace(config, **pick({name: options[name] for name in given}, TRAINING_HELP))
     data, dev = read_data(options)
+    freeze_embedding(model, options)
     return Trainer(model.to(options["device"]), data, source, target, config, dev=dev, folder=out)
 
 

@@ -1,6 +1,6 @@
 """GloVe: word vectors from the table X of how often words stand near each other, forward and backward.
 
-Two forms of the model go by this name here, and they are not the same.
+Two models go by this name here, and they are not the same.
 
 *Weighted least squares* is GloVe as its authors define it [1]_, eq. (8): w_i . w~_j + b_i + b~_j is to be log X_ij, for
 the cells that are not zero, and the weight f(X_ij), eq. (9), keeps rare pairs, which are noise, and the very frequent
@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-FORMS = ("least-squares", "softmax")
+LOSSES = ("least-squares", "softmax")
 X_MAX, ALPHA = 100.0, 0.75
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minisora.text.cooccurrence import count_cooccurrences
-from minisora.text.glove import ALPHA, FORMS, X_MAX, cell_weights, cross_entropy_backward, cross_entropy_forward
+from minisora.text.glove import ALPHA, LOSSES, X_MAX, cell_weights, cross_entropy_backward, cross_entropy_forward
 from minisora.text.settings import check_setting, is_integer, is_number
 from minisora.text.word_counts import count_words, encode_words
 from minisora.text.word_vectors import WordVectors
@@ -26,7 +26,7 @@ class GloveConfig:
 
     Parameters
     ----------
-    form : {"least-squares", "softmax"}
+    loss : {"least-squares", "softmax"}
         See `minisora.text.glove`.
     size : int
         D, width of the vectors.
@@ -42,7 +42,7 @@ class GloveConfig:
     seed : int
     """
 
-    form: str = "least-squares"
+    loss: str = "least-squares"
     size: int = 100
     window: int = 10
     x_max: float = X_MAX
@@ -58,7 +58,7 @@ class GloveConfig:
         check_setting(self, "seed", lambda value: is_integer(value) and value >= 0, "an integer >= 0")
         for name in ("x_max", "alpha", "rate"):
             check_setting(self, name, lambda value: is_number(value) and value > 0, "a number > 0")
-        check_setting(self, "form", lambda value: value in FORMS, f"one of {', '.join(FORMS)}")
+        check_setting(self, "loss", lambda value: value in LOSSES, f"one of {', '.join(LOSSES)}")
 
 
 class Side(NamedTuple):
@@ -76,7 +76,7 @@ def train_glove(sentences, config=None, *, progress_bar=False):
     words, counts = count_words(sentences, config.min_count)
     table = count_cooccurrences(encode_words(sentences, words), len(counts), config.window)
     training = GloveTraining(len(counts), table, config).fit(progress_bar)
-    softmax = config.form == "softmax"
+    softmax = config.loss == "softmax"
     return WordVectors(words, training.words.vectors if softmax else training.words.vectors + training.contexts.vectors)
 
 
@@ -104,7 +104,7 @@ class GloveTraining:
         """Train, with a progress bar on standard error if it is asked for; return this object."""
         from tqdm import tqdm
 
-        epoch = self._softmax_epochs() if self.config.form == "softmax" else self._least_squares_epochs()
+        epoch = self._softmax_epochs() if self.config.loss == "softmax" else self._least_squares_epochs()
         for _ in tqdm(range(self.config.epochs), unit="epoch", disable=not progress_bar):
             self.losses.append(next(epoch))
         return self

@@ -14,24 +14,24 @@ from minisora.text.word_counts import EncodedText, encode_words
 SMALL = GloveConfig(size=16, window=3, min_count=1, epochs=30, x_max=10.0, rate=0.1)
 
 
-@pytest.mark.parametrize("form", ["least-squares", "softmax"])
-def test_planted_structure_comes_back(planted, structure_found, form):
-    assert structure_found(train_glove(planted, replace(SMALL, form=form)))
+@pytest.mark.parametrize("loss", ["least-squares", "softmax"])
+def test_planted_structure_comes_back(planted, structure_found, loss):
+    assert structure_found(train_glove(planted, replace(SMALL, loss=loss)))
 
 
-@pytest.mark.parametrize("form", ["least-squares", "softmax"])
-def test_the_same_numbers_on_every_run(planted, form):
-    config = replace(SMALL, form=form, epochs=3)
+@pytest.mark.parametrize("loss", ["least-squares", "softmax"])
+def test_the_same_numbers_on_every_run(planted, loss):
+    config = replace(SMALL, loss=loss, epochs=3)
     first = train_glove(planted, config).vectors
     with at_most(1):
         np.testing.assert_array_equal(first, train_glove(planted, config).vectors)
     assert not np.array_equal(first, train_glove(planted, replace(config, seed=1)).vectors)
 
 
-@pytest.mark.parametrize("form", ["least-squares", "softmax"])
-def test_the_loss_falls(form):
+@pytest.mark.parametrize("loss", ["least-squares", "softmax"])
+def test_the_loss_falls(loss):
     table = random_table(np.random.default_rng(2))
-    losses = GloveTraining(17, table, replace(SMALL, form=form)).fit().losses
+    losses = GloveTraining(17, table, replace(SMALL, loss=loss)).fit().losses
     assert len(losses) == 30 and losses[-1] < 0.7 * losses[0] and np.all(np.diff(losses) < 0)
 
 
@@ -75,7 +75,7 @@ def test_adagrad_by_hand():
     np.testing.assert_allclose(data, [1 - 0.25 * np.sqrt(3), 1.5], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name, value", [("size", 0), ("form", "svd"), ("x_max", 0), ("alpha", None), ("seed", 1.0)])
+@pytest.mark.parametrize("name, value", [("size", 0), ("loss", "svd"), ("x_max", 0), ("alpha", None), ("seed", 1.0)])
 def test_what_a_config_refuses(name, value):
     with pytest.raises(ValueError, match=f"expected {name} to be .*, got {value!r}"):
         GloveConfig(**{name: value})
