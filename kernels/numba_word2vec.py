@@ -24,16 +24,17 @@ _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 def train_block(progress, v, u, rate, drawn, updates, text, chunks, noise, window, cbow, seed, draws):
     """Make the updates of the examples ``drawn`` and draw those of the next block into ``draws``.
 
-    v, u (V, D); drawn and draws: (places, counts, inputs, targets), where ``counts[i]`` examples of chunk i begin at
-    ``places[i]``; updates: how many chunks of ``drawn`` to work off. text: (ids, starts, keep), all sentences after
-    each other, where each begins, and how many of 2^32 occurrences of a word stay; chunks (M + 1,): at which sentences
-    those of the next block begin. noise: (thresholds, aliases), see `minisora.text.noise`.
+    v, u (V, D); drawn and draws: (places, counts, inputs, targets), where ``counts[i, 0]`` examples of chunk i, drawn
+    from ``counts[i, 1]`` words, begin at ``places[i]``; updates: how many chunks of ``drawn`` to work off. text: (ids,
+    starts, keep), all sentences after each other, where each begins, and how many of 2^32 occurrences of a word stay;
+    chunks (M + 1,): at which sentences those of the next block begin. noise: (thresholds, aliases), see
+    `minisora.text.noise`.
     """
-    for job in jobs(progress, 1 + len(chunks) - 1):
+    for job in jobs(progress, len(chunks)):
         if job == 0:
             for i in range(updates):
                 places, counts, inputs, targets = drawn
-                steps(v, u, rate, inputs, targets, places[i], places[i] + counts[i])
+                steps(v, u, rate, inputs, targets, places[i], places[i] + counts[i, 0])
         else:
             places, counts, inputs, targets = draws
             counts[job - 1] = draw(
@@ -91,9 +92,9 @@ def steps(v, u, rate, inputs, targets, begin, end):
 
 @njit(**KERNEL)
 def draw(text, first, last, noise, window, cbow, seed, inputs, targets, place):
-    """Draw the examples of sentences first .. last - 1 from ``place`` on; return how many there are."""
+    """Draw the examples of sentences first .. last - 1 from ``place`` on; return how many, and of how many words."""
     ids, starts, keep = text
-    kept, state, begin = np.empty(starts[last] - starts[first], np.int32), np.empty(1, np.uint64), place
+    kept, state, begin, words = np.empty(starts[last] - starts[first], np.int32), np.empty(1, np.uint64), place, 0
     for s in range(first, last):
         state[0] = seed ^ (np.uint64(s + 1) * A)
         length = 0
@@ -101,6 +102,7 @@ def draw(text, first, last, noise, window, cbow, seed, inputs, targets, place):
             if _next(state) >> _HALF < keep[i]:
                 kept[length] = i
                 length += 1
+        words += length
         for t in range(length):
             reach = 1 + _below(state, window)
             left, right = max(0, t - reach), min(length, t + reach + 1)
@@ -121,7 +123,7 @@ def draw(text, first, last, noise, window, cbow, seed, inputs, targets, place):
                         inputs[place, 0] = kept[t]
                         _targets(state, noise, kept[j], targets[place])
                         place += 1
-    return place - begin
+    return place - begin, words
 
 
 @njit(cache=True)

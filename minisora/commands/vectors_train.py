@@ -7,9 +7,9 @@ import click
 from click.core import ParameterSource
 
 from minisora.commands.output import json_option, print_json
-from minisora.text.glove_training import GloveConfig
+from minisora.text.glove_training import GloveConfig, train_glove
 from minisora.text.vector_file import FORMATS, write_vectors
-from minisora.text.word2vec_training import ARCHITECTURES, Word2VecConfig
+from minisora.text.word2vec_training import ARCHITECTURES, Word2VecConfig, train_word2vec
 from minisora.text.word_counts import read_sentences
 
 MODELS = (*ARCHITECTURES, "glove")
@@ -85,8 +85,5 @@ def check_folder(out):
 
 def train(sentences, config, *, progress_bar):
     """The vectors of sentences by the training that a config belongs to."""
-    from minisora.text.glove_training import train_glove
-    from minisora.text.word2vec_training import train_word2vec
-
     run = train_glove if isinstance(config, GloveConfig) else train_word2vec
     return run(sentences, config, progress_bar=progress_bar)

@@ -92,11 +92,12 @@ def train_word2vec(sentences, config=None, *, progress_bar=False):
 class Word2VecTraining:
     """The vectors v and u (V, D) of a vocabulary, trained on an `EncodedText`.
 
-    v begins uniform in (-1/2, 1/2) / D and u at zero, as in word2vec.c. ``examples`` counts the updates that were made.
+    v begins uniform in (-1/2, 1/2) / D and u at zero, as in word2vec.c. ``examples`` counts the updates that were made,
+    ``kept`` the words that subsampling left.
     """
 
     def __init__(self, vocabulary, text, config):
-        self.config, self.examples = config, 0
+        self.config, self.examples, self.kept = config, 0, 0
         shape = len(vocabulary.words), config.size
         self.v = (np.random.default_rng(config.seed).random(shape, np.float32) - np.float32(0.5)) / np.float32(shape[1])
         self.u = np.zeros(shape, np.float32)
@@ -133,14 +134,15 @@ class Word2VecTraining:
         config = self.config
         compiled = 0 if config.loss == "softmax" else updates
         seed = np.uint64(mix64(mix64(config.seed) ^ epoch))
-        cost = NANOSECONDS * drawn[1][:updates].sum() + NANOSECONDS * self._text[1][chunks[[0, -1]]] @ [-1, 1]
+        cost = NANOSECONDS * drawn[1][:updates, 0].sum() + NANOSECONDS * self._text[1][chunks[[0, -1]]] @ [-1, 1]
         of_draw = chunks, self._noise, config.window, config.architecture == "cbow", seed, draws
         arguments = self.v, self.u, np.float32(rate), drawn, compiled, self._text, *of_draw
         launch("word2vec", train_block, "float32", cost, *arguments)
         if config.loss == "softmax":
-            for place, count in zip(drawn[0], drawn[1][:updates]):
+            for place, count in zip(drawn[0], drawn[1][:updates, 0]):
                 self._softmax_updates(rate, *(rows[place : place + count] for rows in drawn[2:]))
-        self.examples += int(drawn[1][:updates].sum())
+        examples, kept = drawn[1][:updates].sum(axis=0).tolist()
+        self.examples, self.kept = self.examples + examples, self.kept + kept
 
     def _softmax_updates(self, rate, inputs, targets):
         """A step of gradient descent for each batch, on the sum of its losses."""
@@ -167,7 +169,7 @@ class Word2VecTraining:
         negatives = 0 if self.config.loss == "softmax" else self.config.negatives
         rows = int(words) * self._examples_of_a_word
         return (
-            np.zeros(CHUNKS, np.int64),
+            np.zeros((CHUNKS, 2), np.int64),
             np.full((rows, self._columns), -1, np.int32),
             np.full((rows, 1 + negatives), -1, np.int32),
         )

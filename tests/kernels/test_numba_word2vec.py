@@ -57,7 +57,7 @@ def drawn(ids, window, cbow, negatives=5, probabilities=(0.1, 0.2, 0.3, 0.4), ke
     inputs = np.full((rows, 2 * window if cbow else 1), -7, np.int32)
     targets = np.full((rows, 1 + negatives), -7, np.int32)
     noise = alias_table(np.array(probabilities))
-    count = draw((ids, starts, keep), 0, 1, noise, window, cbow, np.uint64(9), inputs, targets, 0)
+    count, _ = draw((ids, starts, keep), 0, 1, noise, window, cbow, np.uint64(9), inputs, targets, 0)
     return inputs[:count], targets[:count]
 
 

@@ -53,8 +53,9 @@ def test_windows_are_dynamic():
 def test_subsampling_leaves_the_expected_share():
     """f = 1/2 for both words, t = 1/32: sqrt(t / f) = 1/4 of the words stay, each with two neighbours."""
     sentences = [["a", "b"] * 500] * 40
-    examples = trained(sentences, "skip-gram", window=1, epochs=1, subsample=1 / 32).examples
-    assert abs(examples / 40_000 - 2 / 4) < 0.02
+    training = trained(sentences, "skip-gram", window=1, epochs=1, subsample=1 / 32)
+    assert abs(training.kept / 40_000 - 1 / 4) < 0.01
+    assert training.examples == 2 * (training.kept - 40)
 
 
 def trained(sentences, architecture, **changes):
