@@ -44,7 +44,7 @@ SQUARES = tuple(
 CROSS = (Shape(8, 8, 512, 128, 64, padded=True),)
 SMOKE = (Shape(1, 2, 7, 7, 5), Shape(2, 2, 7, 11, 5, padded=True))
 SIDE = 1024  # of the matrices of sgemm
-TURN = 0.1  # seconds, at least
+TURN = 0.1  # seconds, at least, but for --smoke
 NUMPY_ENTRIES = 1 << 28  # of a matrix of weights; what is larger would take gigabytes in the specification
 
 
@@ -77,7 +77,8 @@ def command(backend, beside, threads, shapes, rounds, alone, smoke, as_json, out
     sizes = tuple(map(parse, shapes)) or (SMOKE if smoke else SQUARES + CROSS)
     rounds = min(rounds, 2) if smoke else rounds
     cases = [case for case in product(sizes, (False, True), (False, True), threads) if not (case[0].padded and case[1])]
-    rows = [measure(backend, beside, *case, rounds, alone) for case in tqdm(cases, disable=None)]
+    turn = 0.0 if smoke else TURN
+    rows = [measure(backend, beside, *case, rounds, turn, alone) for case in tqdm(cases, disable=None)]
     settings = {"backend": backend, "beside": beside, "rounds": rounds, "smoke": smoke}
     publish(make_record(here, rows, "numba", "torch", **settings), table(rows, settings), as_json, out)
 
@@ -93,7 +94,7 @@ def parse(text):
     return Shape(*sizes) if len(sizes) == 5 else Shape(*sizes[:3], *sizes[2:])
 
 
-def measure(backend, beside, shape, causal, with_backward, threads, rounds, alone):
+def measure(backend, beside, shape, causal, with_backward, threads, rounds, turn, alone):
     """One row: all sides by turns."""
     options = {"shape": shape, "causal": causal, "with_backward": with_backward, "threads": threads}
     home = "minisora.benchmarks.attention"
@@ -107,7 +108,7 @@ def measure(backend, beside, shape, causal, with_backward, threads, rounds, alon
         workers["numpy"] = (f"{home}:ours", {"backend": "numpy", **options}, threads)
     for name in beside:
         workers[name] = (f"{home}:ours", {"backend": name, **options}, threads)
-    turns = take_turns(workers, rounds, warm_up=1, at_least=TURN)
+    turns = take_turns(workers, rounds, warm_up=1, at_least=turn)
     work = dict.fromkeys(turns, operations(shape, causal, 7 if with_backward else 2)) | {"sgemm": 2 * SIDE**3}
     rates = {name: work[name] / turn.seconds / 1e9 for name, turn in turns.items()}
     opponents = [name for name in turns if name not in ("ours", "sgemm")]

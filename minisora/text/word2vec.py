@@ -89,9 +89,15 @@ def negative_sampling_forward(h, u, targets):
     """
     scores = np.einsum("nd,nkd->nk", h, u[targets])  # (N, 1 + K)
     signs = np.where(np.arange(targets.shape[1]) == 0, -1, 1)  # the first is to be high, the others low
-    losses = np.where(targets >= 0, np.logaddexp(0, signs * scores), 0)  # -log sigmoid(x) = log(1 + exp(-x))
+    losses = np.where(targets >= 0, softplus(signs * scores), 0)  # -log sigmoid(x) = log(1 + exp(-x))
     slopes = np.where(targets >= 0, 0.5 * (1 + np.tanh(scores / 2)) - (signs < 0), 0)
     return losses.sum(axis=1), NegativeSamplingCache(h, u, targets, slopes)
+
+
+def softplus(x):
+    """log(1 + exp(x)), written so that exp does not overflow; complex x is taken on the side of its real part."""
+    high = np.where(x > 0, x, 0)
+    return high + np.log1p(np.exp(x - 2 * high))
 
 
 def negative_sampling_backward(dlosses, cache):
