@@ -19,6 +19,7 @@ from minisora.layers.factory import LayerFactory
 from minisora.layers.loss import SoftmaxCrossEntropy
 from minisora.layers.normalization import LayerNorm
 from minisora.layers.positional import SinusoidalPositions
+from minisora.layers.recurrent import Bidirectional
 from minisora.model import SoraModel
 
 V, D, H = 23, 6, 2
@@ -131,8 +132,19 @@ def _causal(layers):
 
 
 def _padding(layers):
-    model, source, target, _ = _case(layers)
-    return structure.padding_leak(model, source, target, source != 0)
+    cases = [_case(layers, encoder=kind) for kind in ("transformer", "rnn")]
+    return max(structure.padding_leak(model, source, target, source != 0) for model, source, target, _ in cases)
+
+
+def _without_padding(layers):
+    """The padding behind a row alone: positions are counted where there is a hole in it."""
+    gaps = []
+    for kind in ("transformer", "rnn"):
+        model, source, target, _ = _case(layers, encoder=kind)
+        together, lengths = model(source, target), [7, 4, 2]
+        alone = [model(source[b : b + 1, :length], target[b : b + 1])[0] for b, length in enumerate(lengths)]
+        gaps.append(np.abs(together - np.stack(alone)).max() / np.abs(together).max())
+    return max(gaps)
 
 
 def _deaf(layers):
@@ -179,6 +191,21 @@ def _whole_positions(layers):
     model, _, _, rng = _case(layers)
     attention = randomize(LayerFactory(model.config, rng, layers, np.float64).attention(), rng)
     return structure.position_mixing(attention, rng.normal(size=(3, 5, D)), rng.permutation(5))
+
+
+def _two_directions(layers):
+    """How far the states from the left move with a later vector, and those from the right with an earlier one."""
+    rng = np.random.default_rng(0)
+    layer = randomize(Bidirectional(D, D, rng, dtype=np.float64), rng)
+    x, changed = rng.normal(size=(2, 3, 7, D))
+    states, half = layer(x), D // 2
+    later, earlier = (
+        np.concatenate([x[:, :4], changed[:, 4:]], axis=1),
+        np.concatenate([changed[:, :4], x[:, 4:]], axis=1),
+    )
+    from_left = layer(later)[:, :4, :half] - states[:, :4, :half]
+    from_right = layer(earlier)[:, 4:, half:] - states[:, 4:, half:]
+    return max(np.abs(from_left).max(), np.abs(from_right).max())
 
 
 def _blind_row(layers):
@@ -249,6 +276,7 @@ PROPERTIES = (
     Property("causal", "a later token changes no earlier logit", _causal),
     Property("known gradient", "no gradient reaches a later token, another sequence or hidden memory", _known_gradient),
     Property("padding", "what the mask hides changes no logit", _padding),
+    Property("without padding", "a row's padding can be cut off", _without_padding, ROUNDING),
     Property("batch order", "the order of a batch changes no logit", _batch_order),
     Property("batch of one", "a sequence alone has the logits that it has in a batch", _batch_of_one, ROUNDING),
     Property("listening", "another source gives other logits", _deaf),
@@ -257,6 +285,13 @@ PROPERTIES = (
     Property("reorder", "a state reordered on the way goes on as one begun in that order", _reorder, ROUNDING),
     Property("reached", "every parameter gets a gradient", _reached),
     Property("tied once", "a parameter in two places is walked once", _tied_once),
+    Property(
+        "two directions",
+        "from the left no state knows what comes later, from the right what came earlier",
+        _two_directions,
+        0.0,
+        True,
+    ),
     Property("blind row", "a row that sees no key gives output 0 and gradient 0", _blind_row, 0.0, True),
     Property("large scores", "a row is what it is alone, however large scores are", _large_scores, ROUNDING, True),
     Property("causal corner", "the last query sees every key", _causal_corner, ROUNDING, True),

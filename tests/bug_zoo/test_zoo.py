@@ -27,11 +27,21 @@ def test_a_mistake_changes_the_curve_and_leaves_nothing_behind():
     assert loss_curve(steps=24) == right
 
 
+def test_a_mistake_of_recurrent_layers_costs_a_recurrent_model_something():
+    case = case_of("gradient of the state overwritten by that of the output")
+    right = loss_curve(steps=24, **case.changes)
+    with planted(case):
+        assert loss_curve(steps=24, **case.changes) != right
+    assert right != loss_curve(steps=24)
+
+
 @pytest.mark.slow
 def test_the_table_has_every_mistake_caught_and_no_false_hint():
     rows = zoo_rows()
-    assert rows[0]["gradients"] == rows[0]["properties"] == []
-    for row in rows[1:]:
+    right, wrong = rows[:3], rows[3:]
+    assert [row["mistake"] for row in right] == ["none", "none (lstm)", "none (gru)"]
+    assert all(row["gradients"] == row["properties"] == [] for row in right)
+    for row in wrong:
         cases = [case for case in CASES if case.name == row["mistake"]]
         if cases:
             assert row["gradients"], row
@@ -40,7 +50,7 @@ def test_the_table_has_every_mistake_caught_and_no_false_hint():
         else:
             (case,) = (case for case in WIRING if case.name == row["mistake"])
             assert set(row["properties"]) >= set(case.broken)
-    assert len(rows) == 1 + len({case.plant for case in [*CASES, *WIRING]})
+    assert len(wrong) == len({case.plant for case in [*CASES, *WIRING]})
     assert zoo_table(rows).count("\n") == len(rows) + 1
 
 

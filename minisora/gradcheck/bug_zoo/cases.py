@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minisora.gradcheck.bug_zoo import gradients, wiring
+from minisora.gradcheck.bug_zoo import gradients, recurrent, wiring
 
 
 class Case(NamedTuple):
@@ -18,6 +18,7 @@ class Case(NamedTuple):
     blind: str | None = None  # a check that the mistake passes
     step: str | None = None  # the first wrong step that the report must name
     hint: str | None = None  # a part of its reason; None: there must be none
+    cell: str | None = None  # of the recurrent encoder whose training shows what the mistake costs; None: Transformer
 
     @property
     def name(self):
@@ -29,6 +30,11 @@ class Case(NamedTuple):
         """Where others shipped it."""
         return self.plant.seen
 
+    @property
+    def changes(self):
+        """What `loss_curve` takes to train a model in which the mistake matters."""
+        return {} if self.cell is None else {"encoder": "rnn", "cell": self.cell}
+
 
 class Wiring(NamedTuple):
     """One mistake that leaves the gradients of its part right, and properties that it breaks."""
@@ -36,9 +42,11 @@ class Wiring(NamedTuple):
     plant: Callable
     broken: tuple[str, ...]
     blind: str  # a gradient check of the very part, which the mistake passes
+    cell: str | None = None
 
     name = Case.name
     seen = Case.seen
+    changes = Case.changes
 
 
 CASES = [
@@ -129,6 +137,37 @@ CASES = [
     ),
     Case(gradients.decoder_overwrites_dmemory, "SoraModel/post-tie-none-direction", step="decoder.stack.dmemory"),
     Case(gradients.tied_table_gets_one_gradient_of_two, "TiedLinear/table"),
+    Case(
+        recurrent.gradient_of_the_state_overwritten_by_that_of_the_output,
+        "Recurrent/rnn-right-holes",
+        step="the gradient that reaches w_x",
+        cell="lstm",
+    ),
+    Case(
+        recurrent.gradient_of_the_memory_cell_overwritten,
+        "Recurrent/lstm-left-padding",
+        step="the gradient that reaches w_x",
+        cell="lstm",
+    ),
+    Case(
+        recurrent.forget_gate_without_its_derivative,
+        "Recurrent/lstm-right-whole",
+        step="the gradient that reaches w_x",
+        cell="lstm",
+    ),
+    Case(
+        recurrent.biases_of_all_gates_get_the_forget_gate_s_gradient,
+        "Recurrent/lstm-right-whole",
+        step="dw_x.bias",
+        cell="lstm",
+    ),
+    Case(
+        recurrent.reset_gate_before_the_product,
+        "Recurrent/gru-left-padding",
+        blind="Recurrent/lstm-left-padding",
+        step="the gradient that reaches w_x",
+        cell="gru",
+    ),
 ]
 
 WIRING = [
@@ -183,4 +222,11 @@ WIRING = [
     Wiring(wiring.step_remembers_keys_as_values, ("cache",), blind="DecoderLayer/pre-no-padding"),
     Wiring(wiring.reorder_forgets_the_past, ("reorder",), blind="DecoderLayer/pre-no-padding"),
     Wiring(wiring.reorder_forgets_the_memory_mask, ("reorder",), blind="DecoderLayer/pre-no-padding"),
+    Wiring(recurrent.padding_updates_the_state, ("padding", "without padding"), blind="Recurrent", cell="lstm"),
+    Wiring(
+        recurrent.states_from_the_right_are_not_turned_back,
+        ("two directions", "without padding"),
+        blind="Bidirectional",
+        cell="lstm",
+    ),
 ]

@@ -11,15 +11,17 @@ STEPS, EVERY = 240, 24
 _V, _LENGTH, _BATCH, _LR = 13, 5, 16, 0.5
 
 
-def loss_curve(seed=0, steps=STEPS, every=EVERY):
+def loss_curve(seed=0, steps=STEPS, every=EVERY, **changes):
     """Train a small model by gradient descent to copy; return the mean loss per token of each ``every`` steps.
 
-    At the start it is about log(13) = 2.56 nats. Not finite where the training broke down.
+    ``changes`` are fields of its `SoraConfig`. At the start the loss is about log(13) = 2.56 nats. Not finite where the
+    training broke down.
     """
     rng, key = np.random.default_rng(seed), DropoutKey(seed)
     config = SoraConfig(
         source_vocab_size=_V, target_vocab_size=_V, d_model=16, num_heads=2, d_ff=32, num_encoder_layers=1,
         num_decoder_layers=2, dropout=0.05, max_len=8, activation="gelu", tie="output",
+        **changes,
     )  # fmt: skip
     model, loss = SoraModel(config, rng, dtype=np.float64), SoftmaxCrossEntropy()
     with np.errstate(all="ignore"):
