@@ -200,7 +200,7 @@ class SoraTokenizer:
         if ids.size and not 0 <= ids.min() <= ids.max() < self.vocab_size:
             raise ValueError(f"token ids must be from 0 to {self.vocab_size - 1}, got {ids.min()} to {ids.max()}")
         first = len(SPECIALS) if skip_special_tokens else 0
-        return self._vocabulary.decode([token for token in ids.tolist() if token >= first])
+        return self._vocabulary.decode(ids[ids >= first].tolist())
 
     def decode_batch(self, rows, *, skip_special_tokens=True):
         """Map several texts' ids, lists of any lengths or an array (B, S), to a list of texts."""

@@ -23,7 +23,9 @@ class Segmenter:
     def __init__(self, scores, unknown):
         self.scores = scores
         self.unknown = unknown
-        self._beginnings = {word[:length] for word in scores for length in range(1, len(word))}
+        self._reach = {}  # first two characters to the length of the longest word that begins with them
+        for word in scores:
+            self._reach[word[:2]] = max(len(word), self._reach.get(word[:2], 0))
 
     def segment(self, text):
         """The words of the best segmentation; among equally good ones the last word is the longest, and so on."""
@@ -37,17 +39,15 @@ class Segmenter:
         """
         best = array("d", [0.0]) + array("d", [-inf]) * len(text)  # arrays: a text may have millions of characters
         begins = array("q", [0]) * (len(text) + 1)
-        for begin in range(len(text)):
-            end, word = begin + 1, text[begin]
-            score = self.scores.get(word, self.unknown)
-            while True:
-                if score is not None and best[begin] + score > best[end]:
-                    best[end], begins[end] = best[begin] + score, begin
-                if end == len(text) or word not in self._beginnings:
-                    break
-                end += 1
-                word = text[begin:end]
-                score = self.scores.get(word)
+        score_of, reach = self.scores.get, self._reach.get
+        for begin, character in enumerate(text):
+            here = best[begin]
+            if here + score_of(character, self.unknown) > best[begin + 1]:
+                best[begin + 1], begins[begin + 1] = here + score_of(character, self.unknown), begin
+            longest = reach(text[begin : begin + 2], 0)
+            for end in range(begin + 2, min(begin + longest, len(text)) + 1):
+                if here + score_of(text[begin:end], -inf) > best[end]:
+                    best[end], begins[end] = here + score_of(text[begin:end], -inf), begin
         words, end = [], len(text)
         while end:
             words.append(text[begins[end] : end])

@@ -6,6 +6,7 @@ from minisora.benchmarks.tokenizers import LITERALS, random_strings
 from minisora.text import SoraTokenizer
 
 PIECE = "今天北京天气怎么样？ Hello, wörld! 3.14 \U0001f600\n饕餮\t<s> e\u0301\r\n"
+LONG = {"mixed": PIECE, "Chinese": "今天", "one word": "a", "spaces": " ", "accents": "\u0301"}
 
 
 def test_twenty_thousand_strings(lossless):
@@ -33,14 +34,14 @@ def megabytes(text, count):
     return text * (count * 1_000_000 // len(text.encode()))
 
 
-@pytest.mark.parametrize("text", [PIECE, "今天", "a", " ", "\u0301"])
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 def test_one_megabyte(lossless, text):
     long = megabytes(text, 1)
     assert lossless.decode(lossless.encode(long)) == long
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", [PIECE, "今天", "a"])
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 def test_ten_megabytes(lossless, text):
     long = megabytes(text, 10)
     assert lossless.decode(lossless.encode(long)) == long
