@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minisora.text.bpe import BpeVocabulary
+from minisora.text.bpe_file import read_library_file
 from minisora.text.characters import CharacterVocabulary
 from minisora.text.checks import check_text
 from minisora.text.normalization import check_form, normalize
@@ -235,6 +236,15 @@ class SoraTokenizer:
             raise ValueError(f"a tokenizer file of {vocabulary.kind} has format, version, kind, {expected}, got {got}")
         fields = {name: content[name] for name in vocabulary.fields}
         return cls._around(vocabulary.from_fields(**fields), form)
+
+    @classmethod
+    def from_library_json(cls, text):
+        """A tokenizer of kind ``"bpe"`` from a byte-level ``tokenizer.json`` of the library `tokenizers`.
+
+        The merges are its own, the ids are ours; the file is checked, and anything else is a ValueError.
+        """
+        merges, normalization = read_library_file(text)
+        return cls("bpe", merges, normalization=normalization)
 
     def save(self, path):
         """Write the tokenizer to a file, as JSON in UTF-8."""

@@ -74,6 +74,15 @@ def test_min_count_leaves_out_what_is_rare():
     assert SoraTokenizer.learn(["aab", "bc"], min_count=2).tokens[261:] == ["a", "b"]
 
 
+def test_vocab_size_keeps_what_is_most_frequent():
+    assert SoraTokenizer.learn(["dbaab", "cbd"], vocab_size=263).tokens[261:] == ["a", "b"]  # of a and d, a is first
+    assert SoraTokenizer.learn(["x y y", "z"], "whitespace", vocab_size=6).tokens[5:] == ["y"]
+    assert SoraTokenizer.learn(["ab"], vocab_size=261).vocab_size == 261
+    for kind, size in (("characters", 260), ("characters", 300.0), ("whitespace", True), ("words", "9"), ("bpe", 100)):
+        with pytest.raises(ValueError, match="vocab_size must be an integer of at least"):
+            SoraTokenizer.learn(["ab"], kind, vocab_size=size)
+
+
 def test_decode_shows_special_tokens_on_request():
     assert WEATHER.decode([1, *WEATHER.encode("今"), 4, 2, 0]) == "今"
     assert WEATHER.decode([1, *WEATHER.encode("今"), 4, 2, 0], skip_special_tokens=False) == "<s>今<sep></s><pad>"
