@@ -72,6 +72,8 @@ def test_cut_files_and_flipped_characters(lossless):
 )
 def test_nesting_of_any_depth(kind, field):
     """Where json.loads just manages, showing what came must manage too."""
+    if kind == "bpe":
+        pytest.importorskip("tokenizers")
     fields = {"characters": {"tokens": []}, "words": {"tokens": ["a"], "scores": [-1]}, "bpe": {"merges": []}}
     content = {"format": "minisora-tokenizer", "version": 1, "kind": kind or "characters"}
     content |= fields[content["kind"]] | {field: "HERE"}
