@@ -1,7 +1,8 @@
 """Words that say little, and a text without them.
 
 The lists are short and our own: function words of Chinese and English. Nothing is removed unless somebody asks for it,
-since an answer without 不 or "not" is another answer; neither of these is in the lists.
+since an answer without 不 or "not" is another answer; neither of these is in the lists. Nor are 地, 都, 就, 太 and the
+like: without a segmenter they would be cut out of 地方, 首都, 就业 and 太阳.
 """
 
 import re
@@ -10,9 +11,7 @@ from pathlib import Path
 from minisora.text.runs import HAN
 
 STOP_WORDS = {
-    "zh": frozenset(
-        "的 了 着 吗 呢 吧 啊 呀 嘛 哦 嗯 呃 哎 地 得 之 也 都 就 还 又 很 太 真的 其实 那个 这个 就是".split()
-    ),
+    "zh": frozenset("的 了 吗 呢 吧 啊 呀 嘛 哦 嗯 呃 哎 也 很 真的 其实 那个 这个 就是".split()),
     "en": frozenset(
         "a an the of to in on at by for with from as and or but so is are was were be been being it its this that "
         "these those there then than just very really well oh um uh".split()

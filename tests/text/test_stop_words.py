@@ -27,6 +27,7 @@ def test_english_by_hand(text, expected):
 
 def test_chinese_by_hand():
     assert remove_stop_words("今天的天气真的很好啊。", CHINESE) == "今天天气好。"
+    assert remove_stop_words("首都这个地方就业好，太阳大", CHINESE) == "首都地方就业好，太阳大"
     assert remove_stop_words("今天的weather is好", CHINESE | ENGLISH) == "今天weather好"
 
 
