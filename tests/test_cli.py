@@ -189,6 +189,24 @@ def test_evaluate_mistakes(folder, pairs, tmp_path):
     assert "nowhere.tsv" in mistake("evaluate", folder, "--data", tmp_path / "nowhere.tsv")
 
 
+def test_models_side_by_side(folder, pairs):
+    files = ["--beside", folder, "--data", pairs]
+    lines = good("evaluate", "sora/sora-base", *files).splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "exact",
+        "sora/sora-base",
+        str(folder),
+        "loss,",
+        "sora/sora-base",
+        str(folder),
+    ]
+    both = json.loads(good("evaluate", "sora/sora-base", *files, "--json"))["models"]
+    assert list(both) == ["sora/sora-base", str(folder)]
+    alone = json.loads(good("evaluate", folder, "--data", pairs, "--no-baselines", "--json"))
+    assert both[str(folder)] == alone
+    assert f"{alone['parameters']:,}" in lines[2] and f"{alone['splits']['pairs']['loss']:.3f}" == lines[5].split()[-1]
+
+
 def test_a_short_training_has_a_loss_and_none_has_no_loss(pairs, tmp_path):
     """It stops before the first line of the log."""
     files = ["--data", pairs, "--out", tmp_path / "run"]

@@ -12,6 +12,9 @@ from minisora.commands.own_layers import layer_option, own_layers
 
 @click.command()
 @click.argument("name", required=False, **model_name)
+@click.option(
+    "--beside", multiple=True, metavar="NAME_OR_FOLDER", help="Another model, in the same table; may be repeated."
+)
 @click.option("--data", metavar="FILE", help="Pairs, .tsv or .jsonl, in the place of the corpus's sets.")
 @click.option("--split", "splits", multiple=True, help="One set of the corpus; may be repeated. All unless given.")
 @click.option(
@@ -23,27 +26,30 @@ from minisora.commands.own_layers import layer_option, own_layers
 @device_option
 @layer_option
 @json_option
-def command(name, data, splits, count, seed, reference, no_baselines, device, own, as_json):
+def command(name, beside, data, splits, count, seed, reference, no_baselines, device, own, as_json):
     """Evaluate a bundled model, or the one in a folder, on the corpus's held-out sets or on a file.
 
-    The baselines are the most frequent answer and the answer to the nearest training question.
+    The baselines are the most frequent answer and the answer to the nearest training question. With --beside there are
+    none, and the table has a row for each model.
     """
     if data is not None and splits:
         raise click.UsageError("--data and --split exclude each other")
     from minisora.checkpoint import load
     from minisora.training.evaluation import corpus_sets, evaluate
+    from minisora.training.table import comparison_table, evaluation_table
 
-    pretrained = load(name, layers=own_layers(own))
-    pretrained.model.to(device)
+    models = {one: load(one, layers=own_layers(own)) for one in (name, *beside)}
     sets = corpus_sets(splits or None, count, seed) if data is None else {Path(data).stem: read(data)}
-    pairs = None if no_baselines else training_pairs(reference, data, seed)
-    result = evaluate(pretrained, sets, reference=pairs)
+    pairs = None if no_baselines or beside else training_pairs(reference, data, seed)
+    results = {}
+    for one, pretrained in models.items():
+        pretrained.model.to(device)
+        results[one] = evaluate(pretrained, sets, reference=pairs)
+        results[one]["parameters"] = pretrained.model.num_parameters()
     if as_json:
-        print_json(result)
+        print_json({"models": results} if beside else results[name])
     else:
-        from minisora.training.table import evaluation_table
-
-        click.echo(evaluation_table(result))
+        click.echo(comparison_table(results) if beside else evaluation_table(results[name]))
 
 
 def read(path):

@@ -1,4 +1,27 @@
-"""The result of an evaluation as a table of text."""
+"""The results of evaluations as tables of text."""
+
+
+def comparison_table(results):
+    """A row for each model: its parameters, exact match in percent in each set, and then the losses.
+
+    Parameters
+    ----------
+    results : dict of str to dict
+        By model, as `minisora.training.evaluation.evaluate` gives it, with ``parameters``, their number; all on the
+        same sets.
+    """
+    names = list(next(iter(results.values()))["splits"])
+    rows = []
+    for label, show in (
+        ("exact match", lambda split: _percent(split, "exact_match")),
+        ("loss, nats per token", lambda split: f"{split['loss']:.3f}"),
+    ):
+        rows.append((label, ["parameters", *names]))
+        for model, result in results.items():
+            rows.append(
+                (f"  {model}", [f"{result['parameters']:,}", *(show(result["splits"][name]) for name in names)])
+            )
+    return _lay_out(rows)
 
 
 def evaluation_table(result):
@@ -15,9 +38,13 @@ def evaluation_table(result):
     """
     names = list(result["splits"])
     rows = [("", names), *_rows(result, names)]
-    rows = [row for row in rows if any(cell != "-" for cell in row[1])]
+    return _lay_out([row for row in rows if any(cell != "-" for cell in row[1])])
+
+
+def _lay_out(rows):
+    """Align rows of a label and cells."""
     label = max(len(row[0]) for row in rows)
-    widths = [max(len(row[1][i]) for row in rows) for i in range(len(names))]
+    widths = [max(len(row[1][i]) for row in rows) for i in range(len(rows[0][1]))]
     return "\n".join(
         " ".join(
             [first.ljust(label), *(cell.rjust(width + 2) for cell, width in zip(cells, widths, strict=True))]
