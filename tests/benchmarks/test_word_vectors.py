@@ -54,6 +54,14 @@ def test_bootstrap_by_hand():
     np.testing.assert_allclose(word_vectors.bootstrap(ours, -ours, scores, 20), 2)
 
 
+def test_both_sides_keep_equally_many_words():
+    counts = np.array([9000, 900, 90, 10])
+    ratio = 1e-3 * counts.sum() / counts
+    kept = (counts * np.minimum(1, ratio**0.5 + ratio)).sum()
+    threshold = word_vectors.equal_threshold(counts)
+    np.testing.assert_allclose((counts * np.minimum(1, (threshold * counts.sum() / counts) ** 0.5)).sum(), kept)
+
+
 def test_the_verdict_follows_the_lower_bound(monkeypatch):
     monkeypatch.setattr(word_vectors, "RESAMPLES", 200)
     rng = np.random.default_rng(1)
