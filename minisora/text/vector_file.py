@@ -72,6 +72,8 @@ def _read_text(path, data, form):
     if not rows or width < 1 or (head and head[0] != len(rows)):
         expected = f"{head[0]} lines of a word and {width} numbers" if head else "lines of a word and numbers"
         raise ValueError(f"{path}: {expected} are expected, got {len(rows)} lines")
+    if len(rows) * width * 2 > len(data):  # before memory is asked for
+        raise ValueError(f"{path}: {len(rows)} words with {width} numbers are expected, got {len(data)} bytes")
     vectors, words = np.empty((len(rows), width), np.float32), {}
     for i, row in enumerate(rows):
         word, *fields = row.rstrip(" \r").split(" ")  # word2vec.c ends its lines with a space

@@ -60,6 +60,7 @@ def test_gensim_reads_and_writes_the_same(tmp_path):
     [
         ("", "lines of a word and numbers are expected, got 0 lines"),
         ("3 2\nx 1 2\ny 3 4\n", "3 lines of a word and 2 numbers are expected, got 2 lines"),
+        ("1 99999999999\nx 1 2\n", "1 words with 99999999999 numbers are expected, got 20 bytes"),
         ("1 2\nx 1 2\ny 3 4\n", "1 lines of a word and 2 numbers are expected, got 2 lines"),
         ("2 2\nx 1 2\ny 3\n", ":3: a word and 2 finite numbers are expected, got 'y 3'"),
         ("x 1 2\ny 3 4 5\n", ":2: a word and 2 finite numbers are expected, got 'y 3 4 5'"),
