@@ -24,8 +24,9 @@ def word_to_vec(rng, *, inputs, loss, forward=word2vec.word2vec_forward, backwar
     v, u = (rng.normal(0, 0.7, (S, D)) for _ in range(2))
     words = rng.integers(0, S, (D_FF, inputs))
     words[:, 1:][rng.random((D_FF, inputs - 1)) < 0.4] = -1
-    targets = rng.integers(0, S, (D_FF, 1 if loss == "softmax" else B + 1))
-    targets[:, 1:][rng.random((D_FF, targets.shape[1] - 1)) < 0.2] = -1
+    targets = rng.integers(0, S, (D_FF, B + 1))
+    targets[:, 1:][rng.random((D_FF, B)) < 0.2] = -1
+    words, targets = words[:, 0] if inputs == 1 else words, targets[:, 0] if loss == "softmax" else targets
     pair = FunctionPair(partial(forward, loss=loss), backward)
     return Probe(pair, {"v": v, "u": u, "inputs": words, "targets": targets})
 

@@ -34,8 +34,9 @@ class HiddenCache(NamedTuple):
 def hidden_forward(v, inputs):
     """h = the mean of v[i] over the inputs i of each example: v (V, D) and inputs (N, C) to h (N, D).
 
-    -1 stands where an example has fewer inputs than others. Skip-gram has one: the word in the middle.
+    -1 stands where an example has fewer inputs than others. Skip-gram has one, the word in the middle: (N,) will do.
     """
+    inputs = inputs.reshape(len(inputs), -1)
     present = inputs >= 0
     counts = present.sum(axis=1, keepdims=True)
     rows = np.where(present[..., None], v[inputs], 0)  # (N, C, D)
@@ -58,8 +59,8 @@ class SoftmaxCache(NamedTuple):
 
 
 def softmax_forward(h, u, targets):
-    """losses = -log p(o|h): h (N, D), u (V, D), and targets o (N, 1) to losses (N,)."""
-    scores, targets = h @ u.T, targets[:, 0]  # (N, V), (N,)
+    """losses = -log p(o|h): h (N, D), u (V, D), and targets o, (N,) or (N, 1), to losses (N,)."""
+    scores, targets = h @ u.T, targets.reshape(-1)  # (N, V), (N,)
     scores -= scores.max(axis=1, keepdims=True)
     exps = np.exp(scores)
     totals = exps.sum(axis=1, keepdims=True)
@@ -73,6 +74,12 @@ def softmax_backward(dlosses, cache):
     dscores = p * dlosses[:, None]
     dscores[np.arange(len(h)), targets] -= dlosses
     return dscores @ u, dscores.T @ h
+
+
+def softplus(x):
+    """log(1 + exp(x)), so that no exp is large: max(x, 0) + log(1 + exp(-|x|)). np.logaddexp is real only."""
+    positive = x > 0
+    return np.where(positive, x, 0) + np.log1p(np.exp(np.where(positive, -x, x)))
 
 
 class NegativeSamplingCache(NamedTuple):
@@ -89,15 +96,9 @@ def negative_sampling_forward(h, u, targets):
     """
     scores = np.einsum("nd,nkd->nk", h, u[targets])  # (N, 1 + K)
     signs = np.where(np.arange(targets.shape[1]) == 0, -1, 1)  # the first is to be high, the others low
-    losses = np.where(targets >= 0, softplus(signs * scores), 0)  # -log sigmoid(x) = log(1 + exp(-x))
+    losses = np.where(targets >= 0, softplus(signs * scores), 0)  # -log sigmoid(x) = softplus(-x)
     slopes = np.where(targets >= 0, 0.5 * (1 + np.tanh(scores / 2)) - (signs < 0), 0)
     return losses.sum(axis=1), NegativeSamplingCache(h, u, targets, slopes)
-
-
-def softplus(x):
-    """log(1 + exp(x)), written so that exp does not overflow; complex x is taken on the side of its real part."""
-    high = np.where(x > 0, x, 0)
-    return high + np.log1p(np.exp(x - 2 * high))
 
 
 def negative_sampling_backward(dlosses, cache):
@@ -116,7 +117,7 @@ class Word2VecCache(NamedTuple):
 
 
 def word2vec_forward(v, u, inputs, targets, *, loss="negative-sampling"):
-    """Losses (N,) of examples: v, u (V, D), inputs (N, C), targets (N, 1) or (N, 1 + K)."""
+    """Losses (N,) of examples: v, u (V, D), inputs (N, C), targets (N, 1 + K) or, softmax, (N,)."""
     h, hidden = hidden_forward(v, inputs)
     losses, cache = (softmax_forward if loss == "softmax" else negative_sampling_forward)(h, u, targets)
     return losses, Word2VecCache(hidden, cache)

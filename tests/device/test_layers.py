@@ -35,7 +35,11 @@ def gradients(probe, dout, cache):
     return dinputs if isinstance(dinputs, tuple) else (dinputs,)
 
 
-@pytest.mark.parametrize("check", [pytest.param(check, id=check.name) for check in named_checks()])
+ON_THE_HOST = {"Word2Vec", "GloVe"}  # formulas of minisora.text, which no model holds
+ON_THE_DEVICE = [check for check in named_checks() if check.layer not in ON_THE_HOST]
+
+
+@pytest.mark.parametrize("check", [pytest.param(check, id=check.name) for check in ON_THE_DEVICE])
 def test_forward_and_backward_are_those_of_the_host(check, device, to_device, same_scatter_add):
     here, there = probe_of(check), probe_of(check)
     there.layer.to("cuda")

@@ -58,7 +58,8 @@ def test_hidden_is_a_mean_and_repeated_inputs_add_up():
 def test_one_input_is_skip_gram():
     rng = np.random.default_rng(1)
     v, u, targets = rng.normal(size=(7, 3)), rng.normal(size=(7, 3)), np.array([[2, 3], [4, -1]])
-    losses, cache = word2vec_forward(v, u, np.array([[5], [6]]), targets)
+    losses, cache = word2vec_forward(v, u, np.array([5, 6]), targets)
+    np.testing.assert_array_equal(losses, word2vec_forward(v, u, np.array([[5], [6]]), targets)[0])
     expected, of_loss = negative_sampling_forward(v[[5, 6]], u, targets)
     np.testing.assert_array_equal(losses, expected)
     dv, du, *none = word2vec_backward(np.array([1.0, 2.0]), cache)
