@@ -141,11 +141,26 @@ def _loop(builder, count, values, step):
     return results
 
 
+def _named(*parts):
+    """A decorator that gives a function, which is made several times, a name for each time it is made.
+
+    Its symbol is made of the name, the types, and how many functions the process had compiled before. What two
+    processes compiled and kept on disk may meet in a third, where of two equal symbols the first is taken for both.
+    """
+
+    def decorate(function):
+        function.__qualname__ = "_".join([function.__name__, *map(str, parts)])
+        return function
+
+    return decorate
+
+
 def _strip(vectors, real, add):
     """Return the product for a strip of c that is this many vectors wide: six rows at a time, then four, then one."""
     six, four, one = (_micro_kernel(rows, vectors, real, add) for rows in (6, 4, 1))
 
     @njit
+    @_named(vectors, real, "add" if add else "set")
     def strip(c, c_row, a, a_row, a_step, b, b_step, rows, count):
         i = 0
         while i + 6 <= rows:
@@ -161,13 +176,19 @@ def _strip(vectors, real, add):
     return strip
 
 
+@njit
+def _nothing_left(c, c_row, a, a_row, a_step, b, b_step, rows, left, count):
+    """The end of all strips."""
+
+
 def _strips(widths, real, add):
     """Return the product for any number of vectors: strips of the first width as long as they fit, then the rest."""
     if not widths:
-        return njit(lambda c, c_row, a, a_row, a_step, b, b_step, rows, left, count: None)
+        return _nothing_left
     strip, rest, vectors = _strip(widths[0], real, add), _strips(widths[1:], real, add), widths[0]
 
     @njit
+    @_named(*widths, real, "add" if add else "set")
     def strips(c, c_row, a, a_row, a_step, b, b_step, rows, left, count):
         while left >= vectors:
             strip(c, c_row, a, a_row, a_step, b, b_step, rows, count)
@@ -204,6 +225,7 @@ def _of_arrays(real, add):
     """Return the implementation of a product: the arrays by their addresses and strides."""
     product, lanes = _PRODUCTS[real, add], _BYTES // _REAL[real][1]
 
+    @_named(real, "add" if add else "set")
     def implementation(c, a, b, rows, columns, count):
         if count < 1:
             if not add:

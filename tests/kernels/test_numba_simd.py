@@ -1,5 +1,8 @@
 """The micro-kernel against NumPy's product, for every number of rows and vectors, compiled and in its plain form."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from numba import njit, typeof
@@ -87,3 +90,34 @@ def test_a_block_is_turned_and_filled_up_with_zeros(rng, dtype, rows, depth):
     np.testing.assert_array_equal(transposed[:, :rows], (matrix[:rows] * dtype(0.3)).T)
     np.testing.assert_array_equal(transposed[:, rows:room], 0)
     assert np.isnan(transposed[:, room:]).all()
+
+
+CALL = """
+import itertools, sys
+import numpy as np
+from numba.core.bytecode import FunctionIdentity
+FunctionIdentity._unique_ids = itertools.count(1000)  # both processes count alike
+import products
+a, b, c = np.ones((2, 3)), np.ones((3, 32)), np.ones((2, 32))
+for name in sys.argv[1:]:
+    getattr(products, name)(c, a, b)
+    print(name, c[0, 0])
+"""
+
+
+def test_what_two_processes_have_compiled_is_told_apart_by_a_third(tmp_path):
+    """Numba's symbols count the functions of a process: without names of their own, adding became setting."""
+    call = "@njit(cache=True)\ndef {0}(c, a, b):\n    {0}_product(c, a, b, len(c), c.shape[1], len(b))\n"
+    imports = "from numba import njit\nfrom minisora.kernels.numba_simd import multiply as set_product\n"
+    imports += "from minisora.kernels.numba_simd import multiply_add as add_product\n"
+    (tmp_path / "products.py").write_text(imports + call.format("set") + call.format("add"))
+    (tmp_path / "call.py").write_text(CALL)
+
+    def run(*names):
+        done = subprocess.run([sys.executable, "call.py", *names], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    assert run("set") == ["set 3.0"]
+    assert run("add") == ["add 4.0"]
+    assert run("set", "add", "add") == ["set 3.0", "add 6.0", "add 9.0"]

@@ -28,6 +28,7 @@ def test_every_change_is_made_once_and_messages_are_spared():
     assert not any("expected an array" in before for before, _, _ in mutants)
 
 
+@pytest.mark.slow
 def test_a_change_is_noticed_and_none_is_not():
     noticed, unnoticed = python(
         "run.TESTS = ['kernels']\n"
