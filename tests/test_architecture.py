@@ -13,14 +13,15 @@ SOURCES = {"minisora": ROOT / "minisora", "minisora.kernels": ROOT / "kernels"}
 
 # Each part of minisora, and what it may import besides itself, as DESIGN's arrows run:
 # cli -> benchmarks, training -> generation, gradcheck, checkpoint -> model -> layers -> kernels.
-GROUND = {"kernels", "text", "corpus", "config", "files", "pretrained"}
+GROUND = {"kernels", "text", "corpus", "config", "settings", "files", "pretrained"}
 MODEL = GROUND | {"layers", "model"}
 CHECKED = MODEL | {"tensor_file", "checkpoint", "generation", "gradcheck"}
 MAY_IMPORT = {
     "kernels": set(),
-    "text": {"kernels", "files"},  # word vectors: compiled loops, and files that survive a crash
+    "text": {"kernels", "files", "settings"},  # word vectors: compiled loops, and files that survive a crash
     "corpus": set(),
     "config": set(),
+    "settings": set(),
     "files": set(),
     "pretrained": set(),
     "layers": {"kernels"},

@@ -12,11 +12,11 @@ import click
 
 from minisora.benchmarks.gpu import describe
 from minisora.benchmarks.record import lay_out, machine, make_record, publish, record_options
+from minisora.benchmarks.train_step import FIRST_ID
 from minisora.benchmarks.workers import take_turns
 
 FULL = {"d_model": 512, "heads": 8, "layers": 6, "d_ff": 2048, "vocabulary": 32000, "sources": 32, "tokens": 64}
 SMOKE = {"d_model": 16, "heads": 2, "layers": 1, "d_ff": 24, "vocabulary": 50, "sources": 5, "tokens": 7}
-FIRST_ID = 5  # below it stand padding and the other special tokens
 NEVER = -1e4  # the bias of the end of the sequence
 
 

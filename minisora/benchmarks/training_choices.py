@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from minisora.benchmarks.record import lay_out, machine, make_record, publish, record_options
 
+BY_HEART = "L1 and L2 help against overfitting"  # is tried on few pairs
 STUDIES = {  # what is said, and the settings that are to show it
     "smaller learning rates converge better": {
         f"rate {rate:g}": {"learning_rate": rate} for rate in (3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
@@ -24,7 +25,7 @@ STUDIES = {  # what is said, and the settings that are to show it
         **{f"adam, rate {rate:g}": {"learning_rate": rate} for rate in (1e-2, 1e-3)},
         **{f"sgd, rate {rate:g}": {"optimizer": "sgd", "learning_rate": rate} for rate in (1.0, 0.1, 0.01)},
     },
-    "L1 and L2 help against overfitting": {
+    BY_HEART: {
         "none": {},
         "L2 0.001": {"l2": 1e-3},
         "L2 0.01": {"l2": 1e-2},
@@ -33,7 +34,6 @@ STUDIES = {  # what is said, and the settings that are to show it
         "decoupled 0.3": {"optimizer": "adamw", "weight_decay": 0.3},
     },
 }
-BY_HEART = "L1 and L2 help against overfitting"  # is tried on few pairs
 FEW = 100
 COMMON = {"learning_rate": 3e-3, "batch_tokens": 512, "chunk_examples": 512, "warmup_steps": 50, "schedule": "constant"}
 LENGTHS = (3, 7)

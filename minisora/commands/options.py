@@ -123,9 +123,7 @@ def config_options(config_class, helps):
 
     def decorate(function):
         known = {field.name: field for field in fields(config_class)}
-        for name, text in reversed(helps.items()):
-            function = field_option(known[name], text)(function)
-        return function
+        return all_of([field_option(known[name], text) for name, text in helps.items()], function)
 
     return decorate
 

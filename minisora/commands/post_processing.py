@@ -2,6 +2,8 @@
 
 import click
 
+from minisora.commands.options import all_of
+
 
 def post_processing_options(function):
     """Give a command ``stop_words``, ``collapse_characters``, ``collapse_fragments`` and ``space_scripts``."""
@@ -13,9 +15,7 @@ def post_processing_options(function):
         click.option("--collapse-fragments", is_flag=True, help="A fragment that is repeated at once: once."),
         click.option("--space-scripts", is_flag=True, help="A space between Chinese and Latin."),
     )
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return all_of(options, function)
 
 
 def post_processing(tokenizer, stop_words, collapse_characters, collapse_fragments, space_scripts):

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from minisora.commands.options import all_of
 from minisora.commands.output import json_option, print_json
 from minisora.text.glove_training import GloveConfig, train_glove
 from minisora.text.vector_file import FORMATS, write_vectors
@@ -29,9 +30,10 @@ HELP = {
 
 def options_of_configs(function):
     """Decorate the command with the options in HELP; whether they fit the model is looked at when they are used."""
-    for name, (kind, text) in reversed(HELP.items()):
-        function = click.option(f"--{name.replace('_', '-')}", name, type=kind, help=text)(function)
-    return function
+    options = (
+        click.option(f"--{name.replace('_', '-')}", name, type=kind, help=text) for name, (kind, text) in HELP.items()
+    )
+    return all_of([*options], function)
 
 
 @click.command()

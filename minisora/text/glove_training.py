@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minisora.settings import check_setting, is_integer, is_number
 from minisora.text.cooccurrence import count_cooccurrences
 from minisora.text.glove import ALPHA, LOSSES, X_MAX, cell_weights, cross_entropy_backward, cross_entropy_forward
-from minisora.text.settings import check_setting, is_integer, is_number
 from minisora.text.word_counts import count_words, encode_words
 from minisora.text.word_vectors import WordVectors
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from minisora.kernels.random import mix64
+from minisora.settings import check_setting, is_integer, is_number
 from minisora.text.noise import alias_table, noise_distribution
-from minisora.text.settings import check_setting, is_integer, is_number
 from minisora.text.subsampling import keep_probabilities
 from minisora.text.word2vec import LOSSES, word2vec_backward, word2vec_forward
 from minisora.text.word_counts import count_words, encode_words

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 
 from minisora.kernels import backend_names
+from minisora.settings import check_setting, is_integer, is_number
 from minisora.training.schedules import SCHEDULES
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -97,31 +98,26 @@ class TrainingConfig:
     def __post_init__(self):
         object.__setattr__(self, "betas", tuple(self.betas) if isinstance(self.betas, list | tuple) else self.betas)
         for name in ("steps", "batch_tokens", "chunk_examples", "accumulate", "shards", "log_every", "save_every"):
-            self._check(name, _is_int(getattr(self, name)) and getattr(self, name) >= 1, "an integer >= 1")
+            check_setting(self, name, lambda value: is_integer(value) and value >= 1, "an integer >= 1")
         for name in ("warmup_steps", "eval_every", "keep", "patience", "seed"):
-            self._check(name, _is_int(getattr(self, name)) and getattr(self, name) >= 0, "an integer >= 0")
-        self._check(
-            "threads", self.threads is None or (_is_int(self.threads) and self.threads >= 1), "an integer >= 1 or None"
-        )
+            check_setting(self, name, lambda value: is_integer(value) and value >= 0, "an integer >= 0")
+        if self.threads is not None:
+            check_setting(self, "threads", lambda value: is_integer(value) and value >= 1, "an integer >= 1 or None")
         for name in ("learning_rate", "eps"):
-            self._check(name, _is_number(getattr(self, name)) and getattr(self, name) > 0, "a number > 0")
-        self._check("clip", self.clip is None or (_is_number(self.clip) and self.clip > 0), "a number > 0 or None")
+            check_setting(self, name, lambda value: is_number(value) and value > 0, "a number > 0")
+        if self.clip is not None:
+            check_setting(self, "clip", lambda value: is_number(value) and value > 0, "a number > 0 or None")
         for name in ("weight_decay", "l1", "l2"):
-            self._check(name, _is_number(getattr(self, name)) and getattr(self, name) >= 0, "a number >= 0")
+            check_setting(self, name, lambda value: is_number(value) and value >= 0, "a number >= 0")
         for name in ("momentum", "label_smoothing"):
-            self._check(name, _is_share(getattr(self, name)) and getattr(self, name) < 1, "a number in [0, 1)")
+            check_setting(self, name, _is_part, "a number in [0, 1)")
         for name in ("decay_from", "final_rate"):
-            self._check(name, _is_share(getattr(self, name)), "a number in [0, 1]")
-        two = (
-            isinstance(self.betas, tuple)
-            and len(self.betas) == 2
-            and all(_is_share(beta) and beta < 1 for beta in self.betas)
-        )
-        self._check("betas", two, "two numbers in [0, 1)")
+            check_setting(self, name, lambda value: is_number(value) and 0 <= value <= 1, "a number in [0, 1]")
+        check_setting(self, "betas", _are_two_parts, "two numbers in [0, 1)")
         choices = {"schedule": SCHEDULES, "optimizer": OPTIMIZERS, "select": SELECTIONS, "backend": BACKENDS}
         choices["penalize"] = PENALIZED
         for name, names in choices.items():
-            self._check(name, getattr(self, name) in tuple(names), f"one of {', '.join(names)}")
+            check_setting(self, name, tuple(names).__contains__, f"one of {', '.join(names)}")
 
     def learning_rate_at(self, step):
         """The rate of update number ``step``, counted from 1."""
@@ -148,18 +144,10 @@ class TrainingConfig:
             raise ValueError(f"expected the names of a TrainingConfig, got {unknown[0]!r}")
         return cls(**values)
 
-    def _check(self, name, good, expected):
-        if not good:
-            raise ValueError(f"expected {name} to be {expected}, got {getattr(self, name)!r}")
+
+def _is_part(value):
+    return is_number(value) and 0 <= value < 1
 
 
-def _is_int(value):
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value):
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-
-
-def _is_share(value):
-    return _is_number(value) and 0 <= value <= 1
+def _are_two_parts(value):
+    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_part, value))
