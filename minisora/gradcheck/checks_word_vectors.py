@@ -19,7 +19,7 @@ from minisora.text import glove, word2vec
         "cbow-negative-sampling": {"inputs": T, "loss": "negative-sampling"},
     },
 )
-def word_to_vec(rng, *, inputs, loss, forward=word2vec.word2vec_forward, backward=word2vec.word2vec_backward):
+def word_to_vec(rng, *, inputs, loss):
     """Fewer words than places, so that words repeat, as input, as target and as noise; some places are empty."""
     v, u = (rng.normal(0, 0.7, (S, D)) for _ in range(2))
     words = rng.integers(0, S, (D_FF, inputs))
@@ -27,26 +27,28 @@ def word_to_vec(rng, *, inputs, loss, forward=word2vec.word2vec_forward, backwar
     targets = rng.integers(0, S, (D_FF, B + 1))
     targets[:, 1:][rng.random((D_FF, B)) < 0.2] = -1
     words, targets = words[:, 0] if inputs == 1 else words, targets[:, 0] if loss == "softmax" else targets
-    pair = FunctionPair(partial(forward, loss=loss), backward)
+    pair = FunctionPair(partial(word2vec.word2vec_forward, loss=loss), word2vec.word2vec_backward)
     return Probe(pair, {"v": v, "u": u, "inputs": words, "targets": targets})
 
 
 @register("GloVe", {"least-squares": {}})
-def least_squares(rng, *, forward=glove.least_squares_forward, backward=glove.least_squares_backward):
+def least_squares(rng):
     """Counts on both sides of x_max, where the weight has its corner; cells repeat a row or a column."""
     w, c = (rng.normal(0, 0.7, (S, D)) for _ in range(2))
     b, d = (rng.normal(0, 0.7, S) for _ in range(2))
     rows, columns = rng.integers(0, S, (2, V_TARGET))
     masks = {"counts": rng.uniform(0.1, 20, V_TARGET), "x_max": 7.0, "alpha": 0.75}
     inputs = {"w": w, "c": c, "b": b, "d": d, "rows": rows, "columns": columns}
-    return Probe(FunctionPair(forward, backward), inputs, masks=masks)
+    pair = FunctionPair(glove.least_squares_forward, glove.least_squares_backward)
+    return Probe(pair, inputs, masks=masks)
 
 
 @register("GloVe", {"softmax": {}})
-def cross_entropy(rng, *, forward=glove.cross_entropy_forward, backward=glove.cross_entropy_backward):
+def cross_entropy(rng):
     """A row comes twice, and some counts are zero."""
     a, b = (rng.normal(0, 0.7, (S, D)) for _ in range(2))
     rows = rng.integers(0, S, T)
     rows[1] = rows[0]
     counts = rng.uniform(0, 3, (T, S)) * (rng.random((T, S)) < 0.7)
-    return Probe(FunctionPair(forward, backward), {"a": a, "b": b, "rows": rows}, masks={"counts": np.array(counts)})
+    pair = FunctionPair(glove.cross_entropy_forward, glove.cross_entropy_backward)
+    return Probe(pair, {"a": a, "b": b, "rows": rows}, masks={"counts": np.array(counts)})

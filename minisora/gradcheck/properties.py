@@ -21,6 +21,7 @@ from minisora.layers.normalization import LayerNorm
 from minisora.layers.positional import SinusoidalPositions
 from minisora.layers.recurrent import Bidirectional
 from minisora.model import SoraModel
+from minisora.text import glove
 
 V, D, H = 23, 6, 2
 ROUNDING = 1e-12  # of the largest entry, in float64: where shapes differ, and with them the order of a sum
@@ -272,6 +273,19 @@ def _loss_is_a_sum(layers):
     return max(abs(twice / once - 2), abs(double / count - 2))
 
 
+def _counts(layers):
+    """Three cells: of X = 0.5, 7 and 40, where f is (0.5/10)^0.75, (7/10)^0.75 and 1."""
+    rng = np.random.default_rng(0)
+    counts, f = np.array([0.5, 7.0, 40.0]), np.array([0.05**0.75, 0.7**0.75, 1.0])
+    w, c = rng.normal(size=(2, 3, 5))
+    b, ids = rng.normal(size=3), np.arange(3)
+    d = np.log(counts) - (w * c).sum(axis=1) - b
+    met, beside = (
+        glove.least_squares_forward(w, c, b, moved, ids, ids, counts=counts, x_max=10.0)[0] for moved in (d, d + 1)
+    )
+    return max(np.abs(met).max(), np.abs(beside - f).max())
+
+
 PROPERTIES = (
     Property("causal", "a later token changes no earlier logit", _causal),
     Property("known gradient", "no gradient reaches a later token, another sequence or hidden memory", _known_gradient),
@@ -298,4 +312,5 @@ PROPERTIES = (
     Property("positions", "sines and cosines are those of the paper", _positions, 1e-14, True),
     Property("layer norm", "LayerNorm is its formula, also for a constant vector", _layer_norm, 1e-13, True),
     Property("summed loss", "the loss is a sum over tokens, and its count", _loss_is_a_sum, 1e-13, True),
+    Property("counts", "GloVe's loss is 0 where w c + b + d = log X, and f(X) beside it", _counts, 1e-13, True),
 )

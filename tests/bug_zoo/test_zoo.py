@@ -4,7 +4,7 @@ import pytest
 
 from minisora.gradcheck import run_checks
 from minisora.gradcheck.bug_zoo import CASES, WIRING, planted
-from minisora.gradcheck.bug_zoo.loss_curve import loss_curve
+from minisora.gradcheck.bug_zoo.loss_curve import LEARNERS, loss_curve
 from minisora.gradcheck.bug_zoo.quiz import MISTAKES, question
 from minisora.gradcheck.bug_zoo.table import zoo_rows, zoo_table
 
@@ -29,17 +29,17 @@ def test_a_mistake_changes_the_curve_and_leaves_nothing_behind():
 
 def test_a_mistake_of_recurrent_layers_costs_a_recurrent_model_something():
     case = case_of("gradient of the state overwritten by that of the output")
-    right = loss_curve(steps=24, **case.changes)
+    right = loss_curve(case.learner, steps=24)
     with planted(case):
-        assert loss_curve(steps=24, **case.changes) != right
+        assert loss_curve(case.learner, steps=24) != right
     assert right != loss_curve(steps=24)
 
 
 @pytest.mark.slow
 def test_the_table_has_every_mistake_caught_and_no_false_hint():
     rows = zoo_rows()
-    right, wrong = rows[:3], rows[3:]
-    assert [row["mistake"] for row in right] == ["none", "none (lstm)", "none (gru)"]
+    right, wrong = rows[: len(LEARNERS)], rows[len(LEARNERS) :]
+    assert [row["mistake"] for row in right] == [f"none ({learner})" for learner in LEARNERS]
     assert all(row["gradients"] == row["properties"] == [] for row in right)
     for row in wrong:
         cases = [case for case in CASES if case.name == row["mistake"]]

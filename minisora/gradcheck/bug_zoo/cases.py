@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minisora.gradcheck.bug_zoo import gradients, recurrent, wiring
+from minisora.gradcheck.bug_zoo import gradients, recurrent, wiring, word_vectors
 
 
 class Case(NamedTuple):
@@ -18,7 +18,7 @@ class Case(NamedTuple):
     blind: str | None = None  # a check that the mistake passes
     step: str | None = None  # the first wrong step that the report must name
     hint: str | None = None  # a part of its reason; None: there must be none
-    cell: str | None = None  # of the recurrent encoder whose training shows what the mistake costs; None: Transformer
+    learner: str = "Transformer"  # of `LEARNERS`, whose training shows what the mistake costs
 
     @property
     def name(self):
@@ -30,11 +30,6 @@ class Case(NamedTuple):
         """Where others shipped it."""
         return self.plant.seen
 
-    @property
-    def changes(self):
-        """What `loss_curve` takes to train a model in which the mistake matters."""
-        return {} if self.cell is None else {"encoder": "rnn", "cell": self.cell}
-
 
 class Wiring(NamedTuple):
     """One mistake that leaves the gradients of its part right, and properties that it breaks."""
@@ -42,11 +37,10 @@ class Wiring(NamedTuple):
     plant: Callable
     broken: tuple[str, ...]
     blind: str  # a gradient check of the very part, which the mistake passes
-    cell: str | None = None
+    learner: str = "Transformer"
 
     name = Case.name
     seen = Case.seen
-    changes = Case.changes
 
 
 CASES = [
@@ -141,32 +135,63 @@ CASES = [
         recurrent.gradient_of_the_state_overwritten_by_that_of_the_output,
         "Recurrent/rnn-right-holes",
         step="the gradient that reaches w_x",
-        cell="lstm",
+        learner="LSTM",
     ),
     Case(
         recurrent.gradient_of_the_memory_cell_overwritten,
         "Recurrent/lstm-left-padding",
         step="the gradient that reaches w_x",
-        cell="lstm",
+        learner="LSTM",
     ),
     Case(
         recurrent.forget_gate_without_its_derivative,
         "Recurrent/lstm-right-whole",
         step="the gradient that reaches w_x",
-        cell="lstm",
+        learner="LSTM",
     ),
     Case(
         recurrent.biases_of_all_gates_get_the_forget_gate_s_gradient,
         "Recurrent/lstm-right-whole",
         step="dw_x.bias",
-        cell="lstm",
+        learner="LSTM",
     ),
     Case(
         recurrent.reset_gate_before_the_product,
         "Recurrent/gru-left-padding",
         blind="Recurrent/lstm-left-padding",
         step="the gradient that reaches w_x",
-        cell="gru",
+        learner="GRU",
+    ),
+    Case(
+        word_vectors.gradient_of_the_mean_given_whole_to_each_word,
+        "Word2Vec/cbow-negative-sampling",
+        "v",
+        blind="Word2Vec/skip-gram-negative-sampling",
+        step="dv",
+        learner="CBOW",
+    ),
+    Case(
+        word_vectors.word_twice_in_the_window_counted_once,
+        "Word2Vec/cbow-softmax",
+        "v",
+        blind="Word2Vec/skip-gram-softmax",
+        step="dv",
+        learner="CBOW",
+    ),
+    Case(
+        word_vectors.noise_drawn_twice_counted_once,
+        "Word2Vec/skip-gram-negative-sampling",
+        "u",
+        blind="Word2Vec/skip-gram-softmax",
+        step="du",
+        learner="CBOW",
+    ),
+    Case(
+        word_vectors.each_side_gets_its_own_vectors,
+        "GloVe/least-squares",
+        blind="GloVe/softmax",
+        step="dw",
+        learner="GloVe",
     ),
 ]
 
@@ -222,11 +247,12 @@ WIRING = [
     Wiring(wiring.step_remembers_keys_as_values, ("cache",), blind="DecoderLayer/pre-no-padding"),
     Wiring(wiring.reorder_forgets_the_past, ("reorder",), blind="DecoderLayer/pre-no-padding"),
     Wiring(wiring.reorder_forgets_the_memory_mask, ("reorder",), blind="DecoderLayer/pre-no-padding"),
-    Wiring(recurrent.padding_updates_the_state, ("padding", "without padding"), blind="Recurrent", cell="lstm"),
+    Wiring(recurrent.padding_updates_the_state, ("padding", "without padding"), blind="Recurrent", learner="LSTM"),
     Wiring(
         recurrent.states_from_the_right_are_not_turned_back,
         ("two directions", "without padding"),
         blind="Bidirectional",
-        cell="lstm",
+        learner="LSTM",
     ),
+    Wiring(word_vectors.log_of_the_counts_added, ("counts",), blind="GloVe", learner="GloVe"),
 ]

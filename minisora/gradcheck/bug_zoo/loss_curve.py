@@ -1,8 +1,11 @@
-"""What a mistake costs: the loss of a small model that learns to copy, with the mistake and without."""
+"""What a mistake costs: the loss of a small model that learns, with the mistake and without."""
+
+from functools import partial
 
 import numpy as np
 
 from minisora.config import SoraConfig
+from minisora.gradcheck.bug_zoo.word_vector_learners import cbow, glove_least_squares
 from minisora.kernels import DropoutKey
 from minisora.layers.loss import SoftmaxCrossEntropy
 from minisora.model import SoraModel
@@ -11,22 +14,15 @@ STEPS, EVERY = 240, 24
 _V, _LENGTH, _BATCH, _LR = 13, 5, 16, 0.5
 
 
-def loss_curve(seed=0, steps=STEPS, every=EVERY, **changes):
-    """Train a small model by gradient descent to copy; return the mean loss per token of each ``every`` steps.
-
-    ``changes`` are fields of its `SoraConfig`. At the start the loss is about log(13) = 2.56 nats. Not finite where the
-    training broke down.
-    """
-    rng, key = np.random.default_rng(seed), DropoutKey(seed)
+def _sora(rng, key, **changes):
+    """Return ``step(n) -> loss`` of a small model, with these fields of its `SoraConfig`, that learns to copy."""
     config = SoraConfig(
         source_vocab_size=_V, target_vocab_size=_V, d_model=16, num_heads=2, d_ff=32, num_encoder_layers=1,
         num_decoder_layers=2, dropout=0.05, max_len=8, activation="gelu", tie="output",
         **changes,
     )  # fmt: skip
     model, loss = SoraModel(config, rng, dtype=np.float64), SoftmaxCrossEntropy()
-    with np.errstate(all="ignore"):
-        losses = [_step(model, loss, rng, key.child(step)) for step in range(steps)]
-    return [float(np.mean(losses[i : i + every])) for i in range(0, steps, every)]
+    return lambda n: _step(model, loss, rng, key.child(n))
 
 
 def _step(model, loss, rng, key):
@@ -49,3 +45,24 @@ def _nats_per_token(logits, targets):
     shifted = logits - logits.max(axis=-1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return -np.take_along_axis(log_probabilities, targets[..., None], axis=-1)[targets != 0].mean()
+
+
+LEARNERS = {
+    "Transformer": _sora,
+    "LSTM": partial(_sora, encoder="rnn", cell="lstm"),
+    "GRU": partial(_sora, encoder="rnn", cell="gru"),
+    "CBOW": cbow,
+    "GloVe": glove_least_squares,
+}
+
+
+def loss_curve(learner="Transformer", seed=0, steps=STEPS, every=EVERY):
+    """Train one of `LEARNERS` by gradient descent; return the mean loss of each ``every`` steps.
+
+    The losses of sora, with either encoder, are nats per token, at the start about log(13) = 2.56; those of word
+    vectors are the papers', per example and per cell. Not finite where the training broke down.
+    """
+    step = LEARNERS[learner](np.random.default_rng(seed), DropoutKey(seed))
+    with np.errstate(all="ignore"):
+        losses = [step(n) for n in range(steps)]
+    return [float(np.mean(losses[i : i + every])) for i in range(0, steps, every)]

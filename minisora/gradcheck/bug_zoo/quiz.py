@@ -29,10 +29,10 @@ def question(seed):
     others = sorted({other.name for other in MISTAKES} - {case.name})
     choices = [case.name, *rng.choice(others, 3, replace=False)]
     order = rng.permutation(len(choices))
-    right_curve = loss_curve(seed, **case.changes)
+    right_curve = loss_curve(case.learner, seed)
     with planted(case):
         found = _report(case)
-        curve = loss_curve(seed, **case.changes)
+        curve = loss_curve(case.learner, seed)
     shown = "\n".join([_curves(right_curve, curve), "", found])
     return Question(shown, tuple(str(choices[i]) for i in order), int(np.flatnonzero(order == 0)[0]))
 

@@ -13,15 +13,15 @@ def zoo_rows():
     """Return one dict for each mistake: mistake, gradients, properties, first_wrong_step, hint, loss, seen.
 
     ``gradients`` are the layers with a check that fails along one direction, ``properties`` those that are broken;
-    ``loss`` is the mean at the end of `loss_curve`. The first rows are the unchanged code, with each encoder.
+    ``loss`` is the mean at the end of `loss_curve`. The first rows are the unchanged code, with each learner.
     """
     first = {case.plant: case for case in reversed(CASES)}  # one case for each mistake, the first of the list
     cases = [*reversed(first.values()), *WIRING]
-    encoders = {"none" if case.cell is None else f"none ({case.cell})": case.changes for case in cases}
-    rows = [{"mistake": name, **_measured(changes), "seen": None} for name, changes in encoders.items()]
+    learners = dict.fromkeys(case.learner for case in cases)
+    rows = [{"mistake": f"none ({learner})", **_measured(learner), "seen": None} for learner in learners]
     for case in cases:
         with planted(case):
-            measured = _measured(case.changes, getattr(case, "caught_by", None))
+            measured = _measured(case.learner, getattr(case, "caught_by", None))
         rows.append({"mistake": case.name, **measured, "seen": case.seen})
     return rows
 
@@ -40,15 +40,15 @@ def zoo_table(rows):
     return "\n".join(lines)
 
 
-def _measured(changes, check=None):
-    """What checks and properties say of the layers as they are now, and how a model with changes trains."""
+def _measured(learner, check=None):
+    """What checks and properties say of the layers as they are now, and how a learner trains."""
     result = run_checks(check).checks[0] if check else None
     return {
         "gradients": _failed_checks(),
         "properties": [kept.name for kept in check_properties() if not kept.passed],
         "first_wrong_step": result and result.first_wrong_step,
         "hint": result.hints[0] if result and result.hints else None,
-        "loss": loss_curve(**changes)[-1],
+        "loss": loss_curve(learner)[-1],
     }
 
 
