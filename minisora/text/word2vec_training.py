@@ -24,6 +24,7 @@ CHUNK = 2_500  # words that one thread draws from at a time
 CHUNKS = 4  # of a block, within which the learning rate stays
 BATCH = 64  # examples of an update, softmax
 NANOSECONDS = 400.0  # of an example, roughly
+LANES = 8  # rows are filled up with zeros to a multiple of it, since the rest of a row is added up one by one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,7 @@ def train_word2vec(sentences, config=None, *, progress_bar=False):
     config = config or Word2VecConfig()
     vocabulary = count_words(sentences, config.min_count)
     training = Word2VecTraining(vocabulary, encode_words(sentences, vocabulary.words), config).fit(progress_bar)
-    return WordVectors(vocabulary.words, training.v)
+    return WordVectors(vocabulary.words, training.v.copy())
 
 
 class Word2VecTraining:
@@ -99,8 +100,10 @@ class Word2VecTraining:
     def __init__(self, vocabulary, text, config):
         self.config, self.examples, self.kept = config, 0, 0
         shape = len(vocabulary.words), config.size
-        self.v = (np.random.default_rng(config.seed).random(shape, np.float32) - np.float32(0.5)) / np.float32(shape[1])
-        self.u = np.zeros(shape, np.float32)
+        self._filled = np.zeros((2, shape[0], -(-config.size // LANES) * LANES), np.float32)  # zeros stay zeros
+        self.v, self.u = self._filled[..., : config.size]
+        self.v[...] = np.random.default_rng(config.seed).random(shape, np.float32) - np.float32(0.5)
+        self.v /= np.float32(config.size)
         keep = keep_probabilities(vocabulary.counts, config.subsample) * 2**32
         self._text = *text, keep.astype(np.uint64)
         self._noise = alias_table(noise_distribution(vocabulary.counts))
@@ -136,7 +139,7 @@ class Word2VecTraining:
         seed = np.uint64(mix64(mix64(config.seed) ^ epoch))
         cost = NANOSECONDS * drawn[1][:updates, 0].sum() + NANOSECONDS * self._text[1][chunks[[0, -1]]] @ [-1, 1]
         of_draw = chunks, self._noise, config.window, config.architecture == "cbow", seed, draws
-        arguments = self.v, self.u, np.float32(rate), drawn, compiled, self._text, *of_draw
+        arguments = *self._filled, np.float32(rate), drawn, compiled, self._text, *of_draw
         launch("word2vec", train_block, "float32", cost, *arguments)
         if config.loss == "softmax":
             for place, count in zip(drawn[0], drawn[1][:updates, 0]):
