@@ -352,7 +352,8 @@ def _least_values(description):
     decoder = config.num_decoder_layers * (2 * attention + feed_forward)
     tables = config.target_vocab_size + (0 if config.tie == "all" else config.source_vocab_size)
     positions = 2 * config.max_len if config.positions == "learned" else 0
-    return encoder + decoder + (tables + positions) * d
+    copy_head = 2 * d * d if config.copy else 0
+    return encoder + decoder + copy_head + (tables + positions) * d
 
 
 def host(array):

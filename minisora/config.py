@@ -43,6 +43,9 @@ class SoraConfig:
         Of the recurrent layers.
     bidirectional : bool
         Whether they read from both ends; d_model is then even.
+    copy : bool
+        Whether the decoder can copy tokens of the source, see `minisora.layers.copy_head`; needs one vocabulary for
+        both sides.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class SoraConfig:
     encoder: Literal["transformer", "rnn"] = "transformer"
     cell: Literal["rnn", "gru", "lstm"] = "lstm"
     bidirectional: bool = True
+    copy: bool = False
 
     def __post_init__(self):
         for field in fields(self):
@@ -94,11 +98,10 @@ class SoraConfig:
             raise ValueError(f"dropout is expected in [0, 1), got {self.dropout}")
         if not 0 < self.norm_eps < 1:
             raise ValueError(f"norm_eps is expected in (0, 1), got {self.norm_eps}")
-        if self.tie == "all" and self.source_vocab_size != self.target_vocab_size:
-            raise ValueError(
-                "tie='all' needs one vocabulary for source and target, "
-                f"got sizes {self.source_vocab_size} and {self.target_vocab_size}"
-            )
+        sizes = self.source_vocab_size, self.target_vocab_size
+        if (self.tie == "all" or self.copy) and sizes[0] != sizes[1]:
+            what = "tie='all'" if self.tie == "all" else "copy=True"
+            raise ValueError(f"{what} needs one vocabulary for source and target, got sizes {sizes[0]} and {sizes[1]}")
 
     def to_json(self):
         """Return the configuration as JSON text."""

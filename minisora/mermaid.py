@@ -24,6 +24,10 @@ def flowchart(model, source_ids, decoder_ids):
     out = draw_decoder(chart, decoder_ids, cache.decoder.stack, memory)
     last = chart.node("logits", "projection to logits", logits)
     chart.edge(out, last)
+    if cache.decoder.copy is not None:
+        copied = chart.node("copied", "logits, and copies of the source's tokens", logits)
+        for node in (last, out, memory, "source"):
+            chart.edge(node, copied)
     return "\n".join(chart.lines)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from minisora.kernels import child
 from minisora.kernels.attention_cache import check_key_mask
+from minisora.layers.copy_head import CopyHead, CopyHeadCache, check_copied
 from minisora.layers.decoder import Decoder, DecoderCache
 from minisora.layers.decoder_state import DecoderState, LayerState, remember
 from minisora.layers.dropout import Dropout, DropoutCache
@@ -99,10 +100,11 @@ class SoraDecoderCache(NamedTuple):
     embedded: EmbeddedCache
     stack: DecoderCache
     projection: LinearCache
+    copy: CopyHeadCache | None
 
 
 class SoraDecoder(Layer):
-    """Token ids and memory to logits: embedding, positions, dropout, the stack of decoder layers, projection."""
+    """Token ids and memory to logits: embedding, positions, dropout, the decoder layers, projection, copies."""
 
     def __init__(self, config, rng, *, embedding=None, layers=None, dtype=np.float32):
         self.max_len = config.max_len
@@ -112,23 +114,40 @@ class SoraDecoder(Layer):
             self.projection = Linear(config.d_model, config.target_vocab_size, rng, dtype=dtype)
         else:
             self.projection = TiedLinear(self.embedded.embedding.table)
+        self.copy = CopyHead(config.d_model, rng, dtype=dtype) if config.copy else None
 
-    def forward(self, ids, memory, memory_mask=None, *, key=None):
-        """Map ids (B, T), given memory (B, S, D), to logits (B, T, V); memory_mask (B, S), True = may be attended."""
+    def forward(self, ids, memory, memory_mask=None, source_ids=None, *, key=None):
+        """Map ids (B, T), given memory (B, S, D), to logits (B, T, V).
+
+        Parameters
+        ----------
+        ids : int array (B, T)
+        memory : array (B, S, D)
+        memory_mask : bool array (B, S), optional
+            True = may be attended.
+        source_ids : int array (B, S)
+            What the memory was made of: needed where the decoder copies, and not looked at elsewhere.
+        """
         if memory_mask is not None:
             check_source_mask(memory_mask, *memory.shape[:2])
         x, embedded = self.embedded.forward(ids, key=child(key, "target"))
         x, stack = self.stack.forward(x, memory, key=child(key, "decoder"), memory_mask=memory_mask)
         logits, projection = self.projection.forward(x)
-        return logits, SoraDecoderCache(embedded, stack, projection)
+        copy = None
+        if self.copy is not None:
+            logits, copy = self.copy.forward(logits, x, memory, source_ids, memory_mask=memory_mask)
+        return logits, SoraDecoderCache(embedded, stack, projection, copy)
 
     def backward(self, dlogits, cache):
-        """Return (None, dmemory)."""
-        dx = self.projection.backward(dlogits, cache.projection)
+        """Return (None, dmemory): the copy head reads the memory as every layer does, and their gradients are added."""
+        dx_copy = dmemory_copy = 0
+        if self.copy is not None:
+            dlogits, dx_copy, dmemory_copy, _ = self.copy.backward(dlogits, cache.copy)
+        dx = self.projection.backward(dlogits, cache.projection) + dx_copy
         dx, dmemory = self.stack.backward(dx, cache.stack)
-        return self.embedded.backward(dx, cache.embedded), dmemory
+        return self.embedded.backward(dx, cache.embedded), dmemory + dmemory_copy
 
-    def start(self, memory, memory_mask=None, max_len=None):
+    def start(self, memory, memory_mask=None, max_len=None, source_ids=None):
         """Return the `DecoderState` of an empty target: cross-attention's keys and values are computed here, once.
 
         Parameters
@@ -137,6 +156,8 @@ class SoraDecoder(Layer):
         memory_mask : bool array (B, S), optional
         max_len : int, optional
             Room for so many tokens; config.max_len when None, which it may not exceed.
+        source_ids : int array (B, S)
+            As in `forward`.
         """
         max_len = self.max_len if max_len is None else max_len
         if not 1 <= max_len <= self.max_len:
@@ -144,7 +165,11 @@ class SoraDecoder(Layer):
         if memory_mask is not None:
             check_source_mask(memory_mask, *memory.shape[:2])
         layers = [LayerState(remember(layer.cross_attention, memory), max_len) for layer in self.stack.layers]
-        return DecoderState(layers, memory_mask, max_len)
+        copied = ()
+        if self.copy is not None:
+            check_copied(source_ids, memory, len(self.embedded.embedding.table.data))
+            copied = self.copy.remember(memory, source_ids)
+        return DecoderState(layers, memory_mask, max_len, copied)
 
     def step(self, ids, state):
         """Read one token a sequence, ids (B,); return logits (B, V) of the next, and state, extended in place."""
@@ -156,7 +181,8 @@ class SoraDecoder(Layer):
         x, _ = self.embedded.forward(ids[:, None], offset=state.length)  # (B, 1, D)
         x = self.stack.step(x[:, 0], state.layers, state.memory_mask)
         state.length += 1
-        return self.projection(x), state
+        logits = self.projection(x)
+        return logits if self.copy is None else self.copy.step(logits, x, state.copied, state.memory_mask), state
 
 
 class SoraModelCache(NamedTuple):
@@ -204,7 +230,7 @@ class SoraModel(Layer):
             raise ValueError(f"as many sources as targets are expected, got {len(source_ids)} and {len(decoder_ids)}")
         source_mask = self.encoder.visible(source_ids) if source_mask is None else source_mask
         memory, encoder = self.encoder.forward(source_ids, key=key, key_mask=source_mask)
-        logits, decoder = self.decoder.forward(decoder_ids, memory, source_mask, key=key)
+        logits, decoder = self.decoder.forward(decoder_ids, memory, source_mask, source_ids, key=key)
         return logits, SoraModelCache(encoder, decoder)
 
     def backward(self, dlogits, cache):

@@ -74,6 +74,17 @@ def test_what_a_recurrent_encoder_needs_at_least_is_what_it_has(cell, bidirectio
     assert _least_values(Description(model.config, SOURCE, SOURCE)) == counted
 
 
+def test_a_copy_head_there_and_back(tmp_path):
+    model = make_model(copy=True, tie="all")
+    save(tmp_path / "model", model, SOURCE)
+    back = load(tmp_path / "model").model
+    assert_same(model, back)
+    ids = SOURCE.encode("今天天气", return_tensors="np")
+    np.testing.assert_array_equal(model(ids, ids), back(ids, ids))
+    counted = sum(p.data.size for name, p in model.parameters() if not name.endswith(("bias", "gamma", "beta")))
+    assert _least_values(Description(model.config, SOURCE, SOURCE)) == counted
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

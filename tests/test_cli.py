@@ -418,11 +418,22 @@ def test_the_flowchart_of_a_recurrent_encoder(tmp_path, cell, bidirectional, nor
     assert text.count("subgraph") == text.count("    end\n") == 3
 
 
-def test_a_recurrent_encoder_is_trained_answers_and_is_trained_on(pairs, tmp_path):
+def test_the_flowchart_of_a_copy_head(tmp_path):
+    tokenizer = SoraTokenizer.learn(["今天天气怎么样？"])
+    config = SoraConfig(source_vocab_size=tokenizer.vocab_size, target_vocab_size=tokenizer.vocab_size, copy=True)
+    SoraModel(config, np.random.default_rng(0)).save_pretrained(tmp_path / "model", tokenizer)
+    text = good("info", "--mermaid", "--model", tmp_path / "model")
+    nodes, ends = nodes_and_ends(text)
+    assert ends == nodes
+    assert {name for name in nodes if f"    {name} --> copied" in text} == {"logits", "memory", "source", "final_norm"}
+
+
+def test_a_recurrent_encoder_with_a_copy_head_is_trained_answers_and_is_trained_on(pairs, tmp_path):
     out = tmp_path / "rnn"
-    recurrent = ["--encoder", "rnn", "--cell", "gru", "--no-bidirectional"]
+    recurrent = ["--encoder", "rnn", "--cell", "gru", "--no-bidirectional", "--copy"]
     good("train", "--data", pairs, "--out", out, *TINY, *BRIEF, *recurrent)
     model = load(out).model
+    assert model.config.copy
     assert (model.config.encoder, model.config.cell, model.config.bidirectional) == ("rnn", "gru", False)
     assert good("chat", "abc", "--model", out) == good("chat", "abc", "--model", out)
     good("train", "--data", pairs, "--out", out, *BRIEF, "--steps", "9", "--resume")

@@ -21,13 +21,13 @@ def test_a_recurrent_encoder_in_json():
     assert SoraConfig.from_json(original.to_json()) == original
 
 
-def test_json_from_before_there_were_recurrent_encoders():
-    names = ("encoder", "cell", "bidirectional")
+def test_json_from_before_there_were_recurrent_encoders_and_copies():
+    names = ("encoder", "cell", "bidirectional", "copy")
     old = {
         name: value for name, value in json.loads(config(d_model=9, num_heads=3).to_json()).items() if name not in names
     }
     read = SoraConfig.from_json(json.dumps(old))
-    assert (read.encoder, read.cell, read.bidirectional) == ("transformer", "lstm", True)
+    assert (read.encoder, read.cell, read.bidirectional, read.copy) == ("transformer", "lstm", True, False)
 
 
 def test_it_is_frozen():

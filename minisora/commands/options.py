@@ -20,6 +20,7 @@ MODEL_HELP = {
     "encoder": "The Transformer's, or recurrent layers with self-attention on top.",
     "cell": "Of the recurrent layers.",
     "bidirectional": "Whether recurrent layers read from both ends.",
+    "copy": "Whether the decoder can copy tokens of the source.",
 }
 
 TRAINING_HELP = {

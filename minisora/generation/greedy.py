@@ -29,7 +29,7 @@ def greedy(model, source_ids, *, max_len=None, source_mask=None):
     source_ids = xp.asarray(source_ids)
     source_mask = model.encoder.visible(source_ids) if source_mask is None else xp.asarray(source_mask)
     memory = model.encoder(source_ids, key_mask=source_mask)
-    state = model.decoder.start(memory, source_mask, max_len)
+    state = model.decoder.start(memory, source_mask, max_len, source_ids)
     outputs = [[] for _ in source_ids]
     running = list(range(len(source_ids)))  # which output each row of the state belongs to
     ids = xp.full(len(source_ids), model.config.bos_id)

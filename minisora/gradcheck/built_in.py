@@ -3,6 +3,7 @@
 from minisora.gradcheck import (  # noqa: F401 (they register)
     checks_attention,
     checks_basic,
+    checks_copy_head,
     checks_recurrent,
     checks_stacks,
     checks_whole_model,

@@ -25,6 +25,9 @@ _VARIANTS |= {
     f"rnn-{cell}": {"encoder": "rnn", "cell": cell, "norm": norm, "tie": "none", "bidirectional": bidirectional}
     for cell, norm, bidirectional in [("rnn", "post", True), ("gru", "pre", False), ("lstm", "pre", True)]
 }
+_VARIANTS |= {
+    f"copy-tie-{tie}": {"copy": True, "tie": tie, "norm": norm} for tie, norm in [("none", "post"), ("all", "pre")]
+}
 
 
 @register(
@@ -42,7 +45,7 @@ _VARIANTS |= {
 def sora_model(rng, *, tie, **variant):
     """Padding in source and target, repeated ids, T != S, dropout on with a fixed key."""
     config = SoraConfig(
-        source_vocab_size=V_TARGET if tie == "all" else V_SOURCE,
+        source_vocab_size=V_TARGET if tie == "all" or variant.get("copy") else V_SOURCE,
         target_vocab_size=V_TARGET,
         d_model=D,
         num_heads=H,

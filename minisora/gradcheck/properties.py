@@ -128,12 +128,12 @@ def _case(layers, length=5, **changes):
 
 def _causal(layers):
     """At equal lengths: a cross-attention with its inputs exchanged does not run at others."""
-    cases = [_case(layers, length=7, norm=norm) for norm in ("pre", "post")]
+    cases = [_case(layers, length=7, norm=norm, copy=norm == "post") for norm in ("pre", "post")]
     return max(structure.future_leak(model, source, target, 3) for model, source, target, _ in cases)
 
 
 def _padding(layers):
-    cases = [_case(layers, encoder=kind) for kind in ("transformer", "rnn")]
+    cases = [_case(layers, encoder=kind, copy=copy) for kind in ("transformer", "rnn") for copy in (False, True)]
     return max(structure.padding_leak(model, source, target, source != 0) for model, source, target, _ in cases)
 
 
@@ -154,24 +154,31 @@ def _deaf(layers):
 
 
 def _batch_order(layers):
-    model, source, target, _ = _case(layers)
-    return structure.batch_leak(model, source, target, np.array([2, 0, 1]))
+    cases = [_case(layers, copy=copy) for copy in (False, True)]
+    return max(structure.batch_leak(model, source, target, np.array([2, 0, 1])) for model, source, target, _ in cases)
 
 
 def _batch_of_one(layers):
-    model, source, target, _ = _case(layers)
-    return structure.batch_of_one_gap(model, source, target)
+    cases = [_case(layers, copy=copy) for copy in (False, True)]
+    return max(structure.batch_of_one_gap(model, source, target) for model, source, target, _ in cases)
 
 
 def _cache(layers):
-    cases = [_case(layers, norm=norm, positions=kind) for norm in ("pre", "post") for kind in ("sinusoidal", "learned")]
+    cases = [
+        _case(layers, norm=norm, positions=kind, copy=kind == "learned")
+        for norm in ("pre", "post")
+        for kind in ("sinusoidal", "learned")
+    ]
     return max(structure.cache_gap(model, source, target) for model, source, target, _ in cases)
 
 
 def _reorder(layers):
-    model, source, target, _ = _case(layers)
-    gap = structure.reorder_gap(model, source, target, np.array([2, 2, 1]))
-    return gap / np.abs(model(source, target)).max()
+    gaps = []
+    for copy in (False, True):
+        model, source, target, _ = _case(layers, copy=copy)
+        gap = structure.reorder_gap(model, source, target, np.array([2, 2, 1]))
+        gaps.append(gap / np.abs(model(source, target)).max())
+    return max(gaps)
 
 
 def _known_gradient(layers):

@@ -53,7 +53,7 @@ def cache_gap(model, source_ids, decoder_ids):
     """
     mask = source_ids != model.config.pad_id
     memory = model.encoder(source_ids, key_mask=mask)
-    at_once = model.decoder(decoder_ids, memory, memory_mask=mask)  # (B, T, V)
+    at_once = model.decoder(decoder_ids, memory, memory_mask=mask, source_ids=source_ids)  # (B, T, V)
     by_step, _ = _steps(model.decoder, decoder_ids, _start(model, source_ids, decoder_ids))
     return _distance(at_once, by_step) / np.abs(at_once).max()
 
@@ -70,7 +70,8 @@ def reorder_gap(model, source_ids, decoder_ids, rows):
 
 def _start(model, source_ids, decoder_ids):
     mask = source_ids != model.config.pad_id
-    return model.decoder.start(model.encoder(source_ids, key_mask=mask), mask, decoder_ids.shape[1])
+    memory = model.encoder(source_ids, key_mask=mask)
+    return model.decoder.start(memory, mask, decoder_ids.shape[1], source_ids)
 
 
 def _steps(decoder, decoder_ids, state):

@@ -78,12 +78,15 @@ class DecoderState:
         How many tokens have been read.
     max_len : int
         How many there is room for.
+    copied : tuple of arrays
+        What the copy head remembers of the source; () without one.
     """
 
-    def __init__(self, layers, memory_mask, max_len):
+    def __init__(self, layers, memory_mask, max_len, copied=()):
         self.layers = layers
         self.memory_mask = memory_mask
         self.max_len = max_len
+        self.copied = copied
         self.length = 0
 
     @property
@@ -95,5 +98,6 @@ class DecoderState:
         """Keep the sequences of these indices (B',), in this order: what a beam search does after every step."""
         for layer in self.layers:
             layer.reorder(rows)
+        self.copied = tuple(a[rows] for a in self.copied)
         if self.memory_mask is not None:
             self.memory_mask = self.memory_mask[rows]

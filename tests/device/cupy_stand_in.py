@@ -34,8 +34,8 @@ FUNCTIONS = {
 }
 # Functions of each element: CuPy's take `out`.
 UFUNCS = (
-    "abs bitwise_xor cos divide exp greater_equal isfinite log maximum minimum multiply right_shift sign sin sqrt "
-    "subtract tanh"
+    "abs bitwise_xor cos divide exp greater_equal isfinite log log1p maximum minimum multiply right_shift sign sin "
+    "sqrt subtract tanh"
 ).split()
 # Methods that stay on the device, and their arguments; CuPy's `max` has no `initial` and no `where`.
 METHODS = {

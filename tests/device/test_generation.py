@@ -15,6 +15,7 @@ pytestmark = pytest.mark.fake_device
         {"seed": 4, "eos_id": 14},
         {"seed": 5, "eos_id": 20, "norm": "post", "positions": "learned"},
         {"seed": 8, "eos_id": 5, "tie": "all"},
+        {"seed": 8, "eos_id": 11, "tie": "all", "copy": True},
     ],
 )
 def test_greedy_decoding_is_that_of_the_host(tiny_model, device, changes):

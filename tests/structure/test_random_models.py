@@ -34,7 +34,7 @@ def cases(draw):
         positions=draw(st.sampled_from(["sinusoidal", "learned"])),
         tie=draw(st.sampled_from(["none", "output", "all"])),
         encoder=draw(st.sampled_from(["transformer", "rnn"])), cell=draw(st.sampled_from(["rnn", "gru", "lstm"])),
-        bidirectional=d_model % 2 == 0 and draw(st.booleans()),
+        bidirectional=d_model % 2 == 0 and draw(st.booleans()), copy=draw(st.booleans()),
     )  # fmt: skip
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     dtype = draw(st.sampled_from([np.float32, np.float64]))
