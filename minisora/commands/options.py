@@ -92,6 +92,13 @@ def data_options(dev_count):
             help="Size of a corpus's own dev set.",
         ),
         click.option("--corpus-seed", default=0, show_default=True, help="Of the stream of training examples."),
+        click.option(
+            "--made-up-names",
+            default=0,
+            show_default=True,
+            type=click.IntRange(0, 100),
+            help="In how many of 100 examples of the corpus names are made up.",
+        ),
     )
 
     return lambda function: all_of(options, function)

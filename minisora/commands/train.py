@@ -165,7 +165,7 @@ def read_data(options):
     if options["data"] != CORPUS:
         return read_pairs(options["data"]), dev
     dev = test_set("dev", options["dev_count"]) if dev is None else dev
-    return PairStream(options["corpus_seed"]), dev
+    return PairStream(options["corpus_seed"], made_up_names=options["made_up_names"]), dev
 
 
 def learn_tokenizers(data, kind, target_kind, **options):

@@ -9,6 +9,7 @@
 """
 
 from minisora.corpus.files import read_pairs, write_pairs
+from minisora.corpus.renaming import renamed
 from minisora.corpus.scoring import character_bleu, generation_score
 from minisora.corpus.sets import alphabet, faq_set, test_set, train_sample
 from minisora.corpus.source import build_source, escape, parse_source, unescape
@@ -27,6 +28,7 @@ __all__ = [
     "generation_score",
     "parse_source",
     "read_pairs",
+    "renamed",
     "stream",
     "test_set",
     "train_sample",

@@ -17,18 +17,28 @@ class PairStream:
         Of the corpus stream.
     split : str
         Which split of the corpus.
+    made_up_names : int
+        In how many of 100 examples names are made up, see `minisora.corpus.renaming`.
     """
 
-    def __init__(self, seed=0, split="train"):
+    def __init__(self, seed=0, split="train", *, made_up_names=0):
         self.seed = seed
         self.split = split
+        self.made_up_names = made_up_names
 
     def draw(self, start, count):
         """The pairs at positions ``start`` to ``start + count - 1``: a list of (source, target)."""
-        from minisora.corpus import example
+        return [as_pair(self._example(index)) for index in range(start, start + count)]
 
-        examples = (example(self.seed, index, self.split) for index in range(start, start + count))
-        return [(one.source, one.target) for one in examples]
+    def _example(self, index):
+        from minisora.corpus import example, renamed
+        from minisora.corpus.dice import Dice
+
+        one = example(self.seed, index, self.split)
+        if not self.made_up_names:
+            return one
+        dice = Dice("made-up names", self.seed, self.split, index)
+        return renamed(one, dice) if dice.chance(self.made_up_names) else one
 
     def alphabet(self):
         """A text with every character that may be drawn."""
@@ -38,7 +48,8 @@ class PairStream:
 
     def describe(self):
         """What a checkpoint keeps, to tell these data from others."""
-        return {"kind": "corpus stream", "seed": self.seed, "split": self.split}
+        made_up = {"made_up_names": self.made_up_names} if self.made_up_names else {}
+        return {"kind": "corpus stream", "seed": self.seed, "split": self.split, **made_up}
 
 
 class PairList:

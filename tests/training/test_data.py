@@ -26,7 +26,16 @@ def test_the_stream_is_the_corpus():
     assert PairStream(5).draw(7, 2) == [(one.source, one.target) for one in ones]
 
 
+def test_made_up_names_stand_in_as_many_examples_as_asked_for():
+    plain, some, all_ = (PairStream(5, made_up_names=percent).draw(0, 400) for percent in (0, 30, 100))
+    changed = [one != other for one, other in zip(plain, some, strict=True)]
+    possible = [one != other for one, other in zip(plain, all_, strict=True)]
+    assert 0.2 < sum(changed) / sum(possible) < 0.4
+    assert PairStream(5, made_up_names=30).draw(7, 2) == some[7:9]
+
+
 def test_data_are_told_apart(pairs):
+    assert PairStream(1).describe() != PairStream(1, made_up_names=30).describe()
     assert PairList(pairs).describe() == PairList(list(pairs)).describe()
     assert PairList(pairs).describe() != PairList(pairs[:-1]).describe()
     assert PairList([("ab", "c")]).describe() != PairList([("a", "bc")]).describe()
