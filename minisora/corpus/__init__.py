@@ -10,7 +10,7 @@
 
 from minisora.corpus.files import read_pairs, write_pairs
 from minisora.corpus.renaming import renamed
-from minisora.corpus.scoring import character_bleu, generation_score
+from minisora.corpus.scoring import generation_score
 from minisora.corpus.sets import alphabet, faq_set, test_set, train_sample
 from minisora.corpus.source import build_source, escape, parse_source, unescape
 from minisora.corpus.splits import SPLITS
@@ -21,7 +21,6 @@ __all__ = [
     "Example",
     "alphabet",
     "build_source",
-    "character_bleu",
     "escape",
     "example",
     "faq_set",

@@ -4,6 +4,7 @@ from itertools import islice
 
 from minisora.training.baselines import MostFrequent, NearestQuestion
 from minisora.training.data import as_pair
+from minisora.training.metrics import bleu, distinct, interval, slot_f1
 from minisora.training.scoring import greedy_answers, mean_loss
 
 APART = ("arithmetic", "generation")  # scenarios that a split's exact match leaves out
@@ -59,9 +60,9 @@ def evaluate(pretrained, sets, *, reference=None):
     Returns
     -------
     dict
-        ``splits``: by set ``exact_match`` and ``n`` without arithmetic and generation, ``loss`` (nats per token of
-        all), ``scenarios``; ``abstention``, ``arithmetic``, ``generation``, ``baselines``: by set what is told apart. A
-        share of nothing is None.
+        ``splits``: by set ``exact_match`` with its ``interval_95``, ``slot_f1``, ``bleu`` and ``n`` without arithmetic
+        and generation, ``loss`` (nats per token of all), ``scenarios``; ``abstention``, ``arithmetic``, ``generation``,
+        ``baselines``: by set what is told apart. A share of nothing is None, and so is BLEU without sacrebleu.
     """
     result = {"splits": {}, "abstention": {}, "arithmetic": {}, "generation": {}, "baselines": {}}
     for name, examples in sets.items():
@@ -70,7 +71,7 @@ def evaluate(pretrained, sets, *, reference=None):
         pairs = [as_pair(one) for one in examples]
         answers = greedy_answers(*pretrained, pairs)
         judged = list(zip(examples, answers, strict=True))
-        result["splits"][name] = {**_exact(_plain(judged)), "loss": mean_loss(*pretrained, pairs)}
+        result["splits"][name] = {**_measures(_plain(judged)), "loss": mean_loss(*pretrained, pairs)}
         if hasattr(examples[0], "scenario"):
             result["splits"][name]["scenarios"] = _by_scenario(judged)
             result["abstention"][name] = abstention(judged)
@@ -119,22 +120,34 @@ def _exact(judged):
     return {"exact_match": _share(right), "n": len(right)}
 
 
+def _measures(judged):
+    """Exact match with its interval at 95 %, slot F1 and BLEU."""
+    right = [answer == as_pair(one)[1] for one, answer in judged]
+    references = [getattr(one, "references", ()) or (as_pair(one)[1],) for one, _ in judged]
+    found = {**_exact(judged), "interval_95": interval(right), "bleu": bleu(references, [text for _, text in judged])}
+    return found | ({"slot_f1": slot_f1(judged)} if judged and hasattr(judged[0][0], "slots") else {})
+
+
 def _by_scenario(judged):
     names = sorted({one.scenario for one, _ in judged})
-    return {name: _exact([(one, answer) for one, answer in judged if one.scenario == name]) for name in names}
+    return {name: _measures([(one, answer) for one, answer in judged if one.scenario == name]) for name in names}
 
 
 def _generation(judged):
-    """Where several answers are right: the share of keywords that occur, and BLEU against all right answers."""
-    from minisora.corpus import character_bleu, generation_score
+    """Where several answers are right: keywords that occur, BLEU against all of them, and how various the texts are."""
+    from minisora.corpus import generation_score
 
     judged = [
         (one, answer) for one, answer in judged if one.keywords
     ]  # a request without facts is declined, and counted there
+    answers = [answer for _, answer in judged]
     return {
         "slot_coverage": _share([generation_score(one, answer) for one, answer in judged]),
-        "bleu": _share([character_bleu(one.references, answer) for one, answer in judged]),
+        "bleu": bleu([one.references for one, _ in judged], answers),
         "one_of_the_references": _share([answer in one.references for one, answer in judged]),
+        "distinct_1": distinct(answers, 1),
+        "distinct_2": distinct(answers, 2),
+        "distinct_2_of_the_targets": distinct([one.target for one, _ in judged], 2),
         "n": len(judged),
     }
 

@@ -58,15 +58,20 @@ def _rows(result, names):
     splits = [result["splits"][name] for name in names]
     told_apart = any("scenarios" in split for split in splits)
     yield "exact match" + (" *" if told_apart else ""), [_percent(split, "exact_match") for split in splits]
+    yield "  95 %", [_range(split.get("interval_95")) for split in splits]
     scenarios = sorted({scenario for split in splits for scenario in split.get("scenarios", ())})
     for scenario in [name for name in scenarios if name not in ("arithmetic", "generation")]:
         cells = [_percent(split.get("scenarios", {}).get(scenario, {}), "exact_match") for split in splits]
         yield "  " + scenario.replace("_", " "), cells
+    yield "slot F1 *", [_percent(split, "slot_f1") for split in splits]
+    yield "character BLEU-4" + (" *" if told_apart else ""), [_percent(split, "bleu") for split in splits]
     for part, key, label in (
         ("arithmetic", "exact_match", "arithmetic"),
         ("generation", "slot_coverage", "generation, keywords covered"),
-        ("generation", "bleu", "generation, character BLEU"),
+        ("generation", "bleu", "generation, character BLEU-4"),
         ("generation", "one_of_the_references", "generation, one of the right answers"),
+        ("generation", "distinct_2", "generation, distinct-2"),
+        ("generation", "distinct_2_of_the_targets", "  of the targets"),
         ("abstention", "declined_rightly", "declined, where it cannot be answered"),
         ("abstention", "declined_wrongly", "declined, where it can"),
     ):
@@ -84,6 +89,10 @@ def _rows(result, names):
     yield "n" + (" *" if told_apart else ""), [str(split["n"]) for split in splits]
     if told_apart:
         yield "* without arithmetic and generation", [""] * len(names)
+
+
+def _range(interval):
+    return "-" if interval is None else f"{100 * interval[0]:.1f}-{100 * interval[1]:.1f}"
 
 
 def _percent(values, key):

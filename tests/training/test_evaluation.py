@@ -10,7 +10,11 @@ from minisora.training.table import evaluation_table
 
 
 def make_example(scenario, target, **changes):
-    return Example("问", target, scenario, f"{scenario}.x", "iid", "t", ("s",), **changes)
+    return Example("问", target, scenario, f"{scenario}.x", "iid", "t", ("晴", ("天气", "雨")), **changes)
+
+
+def without_intervals(measures):
+    return {name: value for name, value in measures.items() if name not in ("interval_95", "bleu", "slot_f1")}
 
 
 JUDGED = [
@@ -37,21 +41,21 @@ def answered(monkeypatch):
 
 def test_splits_and_scenarios(answered):
     result = evaluate((None, None, None), {"iid": [one for one, _ in JUDGED]})
-    assert result["splits"]["iid"] == {
-        "exact_match": 0.4,  # of weather and dialogue: two of five
-        "n": 5,
-        "loss": 0.5,
-        "scenarios": {
-            "arithmetic": {"exact_match": 1 / 3, "n": 3},
-            "dialogue": {"exact_match": 0.0, "n": 1},
-            "generation": {"exact_match": 0.0, "n": 2},
-            "weather": {"exact_match": 0.5, "n": 4},
-        },
+    split = result["splits"]["iid"]
+    assert (split["exact_match"], split["n"], split["loss"]) == (0.4, 5, 0.5)  # of weather and dialogue: two of five
+    low, high = split["interval_95"]
+    assert 0 <= low < 0.4 < high <= 0.8
+    assert split["slot_f1"] == 0.4  # of 晴 and 雨 two are to be mentioned, 晴 is three times, and once rightly
+    assert {name: without_intervals(found) for name, found in split["scenarios"].items()} == {
+        "arithmetic": {"exact_match": 1 / 3, "n": 3},
+        "dialogue": {"exact_match": 0.0, "n": 1},
+        "generation": {"exact_match": 0.0, "n": 2},
+        "weather": {"exact_match": 0.5, "n": 4},
     }
     assert result["arithmetic"]["iid"] == {"exact_match": 1 / 3, "n": 3}
     generation = result["generation"]["iid"]
     assert (generation["slot_coverage"], generation["one_of_the_references"], generation["n"]) == (0.75, 0.5, 2)
-    assert 0.5 < generation["bleu"] < 1
+    assert (generation["distinct_1"], generation["distinct_2_of_the_targets"]) == (0.75, 0.5)
 
 
 def test_abstention():
@@ -67,7 +71,8 @@ def test_abstention():
 
 def test_plain_pairs_give_loss_and_exact_match(answered):
     result = evaluate((None, None, None), {"mine": [("问", "晴"), ("问", "雪")]})
-    assert result["splits"] == {"mine": {"exact_match": 0.5, "n": 2, "loss": 0.5}}
+    assert without_intervals(result["splits"]["mine"]) == {"exact_match": 0.5, "n": 2, "loss": 0.5}
+    assert "slot_f1" not in result["splits"]["mine"]
     assert result["abstention"] == result["arithmetic"] == result["generation"] == {}
     assert "without arithmetic" not in evaluation_table(result)
 
@@ -110,6 +115,8 @@ def test_the_table(answered):
     rows = {line[:38].strip(): line[38:].split() for line in lines}
     assert rows[""] == ["iid", "mine"]
     assert rows["exact match *"] == ["40.0", "50.0"]
+    assert rows["95 %"] == ["0.0-80.0", "0.0-100.0"]
+    assert rows["slot F1 *"][0] == "40.0"
     assert rows["dialogue"] == ["0.0", "-"]
     assert rows["arithmetic"] == ["33.3", "-"]
     assert rows["declined, where it cannot be answered"] == ["50.0", "-"]
