@@ -21,8 +21,8 @@ def post_processing_options(function):
 def post_processing(tokenizer, stop_words, collapse_characters, collapse_fragments, space_scripts):
     """The steps that were asked for; a tokenizer of words says where the Chinese words of an answer end."""
     from minisora.text.post_processing import PostProcessing
-    from minisora.text.stop_words import read_stop_words
+    from minisora.text.stop_words import read_stop_words, words_by
 
     words = frozenset().union(*map(read_stop_words, stop_words))
-    segment = tokenizer.labels if tokenizer.kind == "words" else None
+    segment = words_by(tokenizer) if tokenizer.kind == "words" else None
     return PostProcessing(words, segment, collapse_characters, collapse_fragments, space_scripts)

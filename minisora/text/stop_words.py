@@ -29,8 +29,8 @@ def remove_stop_words(text, stop_words, segment=None):
     stop_words : collection of str
         English ones in lower case; they are found in any case.
     segment : function of str, optional
-        The words of a run of Chinese characters, such as ``tokenizer.labels`` of a tokenizer of kind ``"words"``. None:
-        each character is a word, so 目的 loses its 的; a stop word of several characters is found as it stands.
+        The words of a run of Chinese characters, such as `words_by` gives of a tokenizer. None: each character is a
+        word, so 目的 loses its 的; a stop word of several characters is found as it stands.
     """
     kept, first = [], False
     for word in _words(text, stop_words, segment):
@@ -52,6 +52,20 @@ def _words(text, stop_words, segment):
             yield from pieces.findall(word) if segment is None else segment(word)
         else:
             yield word
+
+
+def words_by(tokenizer):
+    """A function that cuts a run of Chinese characters where a tokenizer of kind ``"words"`` cuts it.
+
+    A character that the tokenizer spells in bytes is one word. Normalisation makes one Chinese character of one, so
+    that the places in the normalised run are those in the run.
+    """
+
+    def segment(run):
+        places = dict.fromkeys(tokenizer.offsets(run))  # the bytes of a character share its place
+        return [run[start:stop] for start, stop in places]
+
+    return segment
 
 
 def read_stop_words(name_or_file):

@@ -3,7 +3,7 @@
 import pytest
 
 from minisora.text import SoraTokenizer
-from minisora.text.stop_words import STOP_WORDS, read_stop_words, remove_stop_words
+from minisora.text.stop_words import STOP_WORDS, read_stop_words, remove_stop_words, words_by
 
 ENGLISH, CHINESE = STOP_WORDS["en"], STOP_WORDS["zh"]
 
@@ -34,7 +34,14 @@ def test_chinese_by_hand():
 def test_a_segmenter_keeps_the_words_whole():
     words = SoraTokenizer("words", [("目的", -1.0), ("我", -2.0), ("的", -2.0), ("目", -5.0)])
     assert remove_stop_words("我的目的", CHINESE) == "我目"
-    assert remove_stop_words("我的目的", CHINESE, words.labels) == "我目的"
+    assert remove_stop_words("我的目的", CHINESE, words_by(words)) == "我目的"
+
+
+@pytest.mark.parametrize("normalization", [None, "nfkc", "width"])
+def test_characters_that_the_tokenizer_spells_in_bytes_stay(normalization):
+    """U+F9DC, a compatibility character, becomes 隆 in NFKC: not here."""
+    words = SoraTokenizer("words", [("我", -2.0), ("的", -2.0)], normalization=normalization)
+    assert remove_stop_words("我的饕餮𠮷\uf9dc", CHINESE, words_by(words)) == "我饕餮𠮷\uf9dc"
 
 
 def test_no_stop_word_turns_an_answer_round():
