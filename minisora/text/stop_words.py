@@ -17,7 +17,7 @@ STOP_WORDS = {
         "these those there then than just very really well oh um uh".split()
     ),
 }
-WORD = re.compile(rf"[{HAN}]+|[^\W\d_{HAN}]+(?:['’][^\W\d_{HAN}]+)*|.", re.DOTALL)
+WORD = re.compile(rf"[{HAN}]+|[^\W{HAN}]+(?:['’-][^\W{HAN}]+)*|.", re.DOTALL)  # it's, well-known, A4: one word
 
 
 def remove_stop_words(text, stop_words, segment=None):

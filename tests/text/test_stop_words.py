@@ -16,6 +16,7 @@ ENGLISH, CHINESE = STOP_WORDS["en"], STOP_WORDS["zh"]
         ("Is it?", "?"),
         ("anthem, island", "anthem, island"),
         ("it's the end", "it's end"),
+        ("a well-known A4 is up-to-date, as2", "well-known A4 up-to-date, as2"),
         ("a  b", "b"),
         ("  x  y ", "  x  y "),
         ("", ""),
