@@ -12,7 +12,7 @@ from minisora.text.stop_words import remove_stop_words
 
 MOST = 2  # times in a row that a character may stand: 谢谢, 天天, ……
 SHORTEST, LONGEST = 3, 40  # characters of a fragment: one of two, as in 研究研究, is good Chinese
-LATIN = "A-Za-z\u00c0-\u024f0-9"
+LATIN = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f0-9"  # all but × and ÷, which are signs
 
 
 class PostProcessing(NamedTuple):

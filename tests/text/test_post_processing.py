@@ -46,6 +46,7 @@ def test_fragments(text, expected):
         ("用 NumPy", "用 NumPy"),
         ("，a。1", "，a。1"),
         ("今é今", "今 é 今"),
+        ("长×宽÷高", "长×宽÷高"),
     ],
 )
 def test_spacing(text, expected):
