@@ -48,8 +48,8 @@ class Word2VecConfig:
         Rarer words are left out, and their neighbours come closer together.
     epochs : int
     rate : float or None
-        Learning rate at the beginning; it falls in a straight line to ``final_rate``. None is 0.025 for skip-gram and
-        0.1 for CBOW.
+        Learning rate at the beginning; it falls in a straight line to ``final_rate``, a smaller one stays as it is.
+        None is 0.025 for skip-gram and 0.1 for CBOW.
     seed : int
     """
 
@@ -79,7 +79,8 @@ class Word2VecConfig:
     def rate_at(self, share):
         """The learning rate after this share of the training."""
         rate = RATES[self.architecture] if self.rate is None else self.rate
-        return max(self.final_rate, rate + (self.final_rate - rate) * share)
+        final = min(self.final_rate, rate)
+        return max(final, rate + (final - rate) * share)
 
 
 def train_word2vec(sentences, config=None, *, progress_bar=False):

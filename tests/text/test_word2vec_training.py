@@ -68,6 +68,7 @@ def test_rates_fall_in_a_straight_line():
     config = Word2VecConfig(rate=0.5, final_rate=0.1)
     assert [config.rate_at(share) for share in (0, 0.25, 1)] == [0.5, 0.4, 0.1]
     assert Word2VecConfig().rate_at(0) == 0.025
+    assert [Word2VecConfig(rate=1e-5).rate_at(share) for share in (0, 1)] == [1e-5, 1e-5]
 
 
 @pytest.mark.parametrize(
