@@ -22,7 +22,10 @@ def command(file, pairs, form, as_json):
     from minisora.text.word_pairs import evaluate, read_word_pairs
 
     vectors = read_vectors(file, form)
-    found = {Path(path).name: evaluate(vectors, read_word_pairs(path)) for path in pairs}
+    names = [Path(path).name for path in pairs]
+    if len(set(names)) < len(names):  # files of one name in several folders: each has its line
+        names = pairs
+    found = {name: evaluate(vectors, read_word_pairs(path)) for name, path in zip(names, pairs)}
     if as_json:
         print_json({name: agreement._asdict() for name, agreement in found.items()})
         return

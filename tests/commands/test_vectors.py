@@ -108,6 +108,13 @@ def test_evaluate(vectors, tmp_path):
     assert good("vectors", "evaluate", vectors, pairs) == "pairs.txt: Spearman 1.0000 over 3 of 4 pairs\n"
     found = json.loads(good("vectors", "evaluate", vectors, pairs, "--json"))
     assert found == {"pairs.txt": {"spearman": 1.0, "covered": 3, "pairs": 4}}
+    other = tmp_path / "other" / "pairs.txt"
+    other.parent.mkdir()
+    other.write_text("cat dog 1\ncat meat 9\n", encoding="utf-8")
+    assert good("vectors", "evaluate", vectors, pairs, other).splitlines() == [
+        f"{pairs}: Spearman 1.0000 over 3 of 4 pairs",
+        f"{other}: Spearman -1.0000 over 2 of 2 pairs",
+    ]
     pairs.write_text("cat dog\n", encoding="utf-8")
     assert "pairs.txt:1: two words and a number" in mistake("vectors", "evaluate", vectors, pairs)
 
