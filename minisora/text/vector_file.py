@@ -5,8 +5,8 @@ text    ``word number number …``, a word a line, separated by single spaces; w
 binary  the line ``V D``, then for each word: its UTF-8 bytes, a space, D float32 in little-endian order, and a line
         end, which some programs leave out
 
-Numbers are written with as few digits as give back the same float32. A word that holds white space has no
-place in a file.
+A text file may begin with a byte order mark, as some editors write it. Numbers are written with as few digits as give
+back the same float32. A word that holds white space has no place in a file.
 """
 
 import io
@@ -17,6 +17,7 @@ import numpy as np
 from minisora.files import replace_file
 from minisora.text.word_vectors import WordVectors
 
+MARK = "\ufeff"
 FORMATS = ("word2vec", "glove", "binary")
 
 
@@ -29,6 +30,8 @@ def write_vectors(path, vectors, form="word2vec"):
     numbers = vectors.vectors.astype(np.float32)
     size, width = numbers.shape
     head = b"" if form == "glove" else f"{size} {width}\n".encode()
+    if form == "glove" and vectors.words and vectors.words[0].startswith(MARK):
+        head = MARK.encode()  # the reader takes one away
     if form == "binary":
         rows = [word.encode() + b" " + row.astype("<f4").tobytes() + b"\n" for word, row in zip(vectors.words, numbers)]
     else:
@@ -58,7 +61,7 @@ def check_form(form):
 
 def _read_text(path, data, form):
     try:
-        lines = data.decode("utf-8").split("\n")
+        lines = data.decode("utf-8").removeprefix(MARK).split("\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: text is expected in UTF-8, byte {error.start} is not") from None
     if lines[-1] == "":
@@ -68,7 +71,7 @@ def _read_text(path, data, form):
         raise ValueError(f"{path}:1: the number of words and of numbers is expected, got {''.join(lines[:1])[:60]!r}")
     first = 1 if head is None else 2
     rows = lines[first - 1 :]
-    width = head[1] if head else len(rows[0].rstrip(" ").split(" ")) - 1 if rows else 0
+    width = head[1] if head else len(rows[0].rstrip(" \r").split(" ")) - 1 if rows else 0
     if not rows or width < 1 or (head and head[0] != len(rows)):
         expected = f"{head[0]} lines of a word and {width} numbers" if head else "lines of a word and numbers"
         raise ValueError(f"{path}: {expected} are expected, got {len(rows)} lines")

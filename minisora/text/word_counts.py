@@ -52,7 +52,7 @@ def encode_words(sentences, words):
 def read_sentences(path):
     """Return the lines of a UTF-8 file as lists of the words between white space; empty lines are left out."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: text is expected in UTF-8, byte {error.start} is not") from None
     return [words for line in text.split("\n") if (words := line.split())]

@@ -34,7 +34,7 @@ def test_too_few_words():
 
 
 def test_reading_sentences(tmp_path):
-    (tmp_path / "text").write_bytes("Käse und\tBrot\r\n\n  \nx\n".encode())
+    (tmp_path / "text").write_bytes("\ufeffKäse und\tBrot\r\n\n  \nx\n".encode())
     assert read_sentences(tmp_path / "text") == [["Käse", "und", "Brot"], ["x"]]
     (tmp_path / "text").write_bytes(b"ab\xff")
     with pytest.raises(ValueError, match="text is expected in UTF-8, byte 2 is not"):

@@ -24,6 +24,13 @@ def test_there_and_back(tmp_path, form, width):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["v"]
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_mark_in_a_word_stays(tmp_path, form):
+    vectors = WordVectors(["\ufeffx", "x"], np.array([[1.0], [2.0]], np.float32))
+    write_vectors(tmp_path / "v", vectors, form)
+    same(read_vectors(tmp_path / "v", form), vectors)
+
+
 def test_text_formats_are_told_apart(tmp_path):
     vectors = WordVectors(["x", "y"], np.array([[1.5, -2], [3, 0.1]], np.float32))
     write_vectors(tmp_path / "w", vectors)
@@ -35,11 +42,14 @@ def test_text_formats_are_told_apart(tmp_path):
 
 
 def test_what_other_programs_write(tmp_path):
-    """A space at the end of a line (word2vec.c), no line end after a word's numbers or at the end of the file."""
+    """A space at the end of a line (word2vec.c), no line end after a word's numbers or at the end, a mark, CR LF."""
     (tmp_path / "t").write_bytes(b"1 2\nx 1 2 \n")
     assert read_vectors(tmp_path / "t")["x"].tolist() == [1, 2]
     (tmp_path / "t").write_bytes(b"x 1 2\r\ny 3 4")
     assert read_vectors(tmp_path / "t")["y"].tolist() == [3, 4]
+    for content in ("1 2\r\nx 1 2 \r\n", "x 1 2 \r\n"):
+        (tmp_path / "t").write_text(f"\ufeff{content}", encoding="utf-8", newline="")
+        assert read_vectors(tmp_path / "t")["x"].tolist() == [1, 2]
     (tmp_path / "b").write_bytes(b"2 1\nx " + np.float32(1).tobytes() + b"y " + np.float32(2).tobytes())
     assert read_vectors(tmp_path / "b", "binary")["y"] == [2]
 
