@@ -29,7 +29,9 @@ def count_cooccurrences(text, size, window=10):
     ----------
     Pennington, Socher, Manning, "GloVe: Global Vectors for Word Representation", 2014, section 4.2.
     """
-    ids, sentence = text.ids.astype(np.int64), np.repeat(np.arange(len(text.starts) - 1), np.diff(text.starts))
+    lengths = np.diff(text.starts)
+    ids, sentence = text.ids.astype(np.int64), np.repeat(np.arange(len(lengths)), lengths)
+    window = min(window, int(lengths.max(initial=1)) - 1)  # further away there is nothing
     keys, counts = np.empty(0, np.int64), np.empty(0)  # of unordered pairs, lower id * V + higher id
     for begin in range(0, len(ids), _WORDS):
         found, weights = [keys], [counts]

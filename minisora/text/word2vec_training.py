@@ -22,6 +22,7 @@ ARCHITECTURES = ("skip-gram", "cbow")
 RATES = {"skip-gram": 0.025, "cbow": 0.1}  # a CBOW word gets the gradient of a mean, so a share of it only
 CHUNK = 2_500  # words that one thread draws from at a time
 CHUNKS = 4  # of a block, within which the learning rate stays
+FARTHEST = 1 << 31  # neighbour: how far to look is drawn from 32 random bits, and no sentence is that long
 BATCH = 64  # examples of an update, softmax
 NANOSECONDS = 400.0  # of an example, roughly
 LANES = 8  # rows are filled up with zeros to a multiple of it, since the rest of a row is added up one by one
@@ -108,8 +109,11 @@ class Word2VecTraining:
         keep = keep_probabilities(vocabulary.counts, config.subsample) * 2**32
         self._text = *text, keep.astype(np.uint64)
         self._noise = alias_table(noise_distribution(vocabulary.counts))
-        self._columns = 2 * config.window if config.architecture == "cbow" else 1
-        self._examples_of_a_word = 1 if config.architecture == "cbow" else 2 * config.window  # at most
+        longest = int(np.diff(text.starts).max(initial=1))
+        neighbours = min(2 * config.window, max(longest - 1, 1))  # at most
+        self._window = min(config.window, FARTHEST)
+        cbow = config.architecture == "cbow"
+        self._columns, self._examples_of_a_word = (neighbours, 1) if cbow else (1, neighbours)
 
     def fit(self, progress_bar=False):
         """Train, with a progress bar on standard error if it is asked for; return this object."""
@@ -139,7 +143,7 @@ class Word2VecTraining:
         compiled = 0 if config.loss == "softmax" else updates
         seed = np.uint64(mix64(mix64(config.seed) ^ epoch))
         cost = NANOSECONDS * drawn[1][:updates, 0].sum() + NANOSECONDS * self._text[1][chunks[[0, -1]]] @ [-1, 1]
-        of_draw = chunks, self._noise, config.window, config.architecture == "cbow", seed, draws
+        of_draw = chunks, self._noise, self._window, config.architecture == "cbow", seed, draws
         arguments = *self._filled, np.float32(rate), drawn, compiled, self._text, *of_draw
         launch("word2vec", train_block, "float32", cost, *arguments)
         if config.loss == "softmax":

@@ -49,6 +49,8 @@ def test_counts_by_hand():
     np.testing.assert_array_equal(table.rows, [0, 0, 1])
     np.testing.assert_array_equal(table.columns, [0, 1, 0])
     np.testing.assert_array_equal(table.counts, [1, 2, 2])
+    far = count_cooccurrences(encode_words([["a", "b", "a"], ["b"]], ("a", "b")), 2, window=10**30)
+    np.testing.assert_array_equal(far, table)
 
 
 def test_counts_are_the_definition(monkeypatch):

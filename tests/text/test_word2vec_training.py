@@ -43,6 +43,12 @@ def test_every_word_has_its_neighbours():
     assert trained(sentences, "cbow", window=1, epochs=3).examples == 3 * (4 + 2)
 
 
+@pytest.mark.parametrize(("architecture", "examples"), [("skip-gram", 6), ("cbow", 3)])
+def test_a_window_longer_than_any_sentence(architecture, examples):
+    """No memory is asked for what cannot be there."""
+    assert trained([["a", "b", "c"]], architecture, window=10**30, epochs=2).examples == 2 * examples
+
+
 def test_windows_are_dynamic():
     """Of a window of 3, a neighbour at distance d is there in (4 - d) of 3 draws: 2 (3 + 2 + 1) / 3 = 4 for a word."""
     sentences = [["a", "b"] * 500] * 40
