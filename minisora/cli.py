@@ -29,7 +29,7 @@ class Minisora(LazyCommands):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it exits
             code = 1
-        except (click.ClickException, ValueError, OSError) as error:
+        except (click.ClickException, ValueError, OSError, MemoryError) as error:
             if os.environ.get("MINISORA_TRACEBACK"):
                 raise
             click.echo(f"minisora: {one_line(error)}", err=True)

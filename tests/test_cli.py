@@ -450,6 +450,12 @@ def test_a_traceback_on_request(folder, monkeypatch):
     assert isinstance(result.exception, ValueError)
 
 
+def test_what_memory_cannot_hold_is_a_mistake_too(tmp_path):
+    (tmp_path / "text").write_text("a b\n", encoding="utf-8")
+    options = ["--out", tmp_path / "v", "--min-count", 1, "--size", 10**15]
+    assert "allocate" in mistake("vectors", "train", tmp_path / "text", *options)
+
+
 def process(*args, **options):
     command = [sys.executable, "-m", "minisora", *map(str, args)]
     return subprocess.run(command, capture_output=True, **options)
