@@ -51,7 +51,7 @@ class Search:
     train : callable
         ``train(settings) -> minisora.training.scoring.Score`` on dev, of a new model.
     about : dict
-        Of plain values: what the trials have in common. A folder with another one is refused.
+        Of plain values: what the trials have in common. A folder with trials of another one is refused.
     space : Space
     seed : int
 
@@ -71,11 +71,8 @@ class Search:
         about = json.loads(json.dumps(about | {"space": self.space, "seed": seed}))
         storage = f"sqlite:///{Path(folder) / STUDY}"
         self.study = optuna.create_study(study_name="minisora", storage=storage, load_if_exists=True)
-        known = self.study.user_attrs.get("about", about)
-        for name in sorted(known.keys() | about.keys()):
-            if known.get(name) != about.get(name):
-                was, now = known.get(name), about.get(name)
-                raise ValueError(f"{folder} holds a search with {name} = {was!r}, it cannot go on with {now!r}")
+        if self.trials():  # else a mistake in a setting would be kept for good
+            check_same(folder, self.study.user_attrs["about"], about)
         self.study.set_user_attr("about", about)
 
     def run(self, count, on_trial=lambda trial: None):
@@ -113,3 +110,11 @@ class Search:
             Trial(number, dict(one.params), one.value, one.user_attrs["exact_match"])
             for number, one in enumerate(complete)
         ]
+
+
+def check_same(folder, known, about):
+    """Raise ValueError unless the trials in a folder have in common what those to come have."""
+    for name in sorted(known.keys() | about.keys()):
+        if known.get(name) != about.get(name):
+            was, now = known.get(name), about.get(name)
+            raise ValueError(f"{folder} holds a search with {name} = {was!r}, it cannot go on with {now!r}")

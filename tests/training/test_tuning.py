@@ -68,6 +68,17 @@ def test_another_search_is_refused(tmp_path):
         Search(tmp_path, bowl, {"steps": 5}, seed=1)
 
 
+def test_a_setting_can_be_corrected_before_the_first_trial(tmp_path):
+    def mistake(settings):
+        raise ValueError("expected steps of at least 1")
+
+    with pytest.raises(ValueError, match="expected steps"):
+        Search(tmp_path, mistake, {"steps": 0}).run(1)
+    assert len(Search(tmp_path, bowl, {"steps": 6}).run(1)) == 1
+    with pytest.raises(ValueError, match="holds a search with steps = 6, it cannot go on with 0"):
+        Search(tmp_path, bowl, {"steps": 0})
+
+
 TINY = "--d-model 8 --num-heads 2 --num-encoder-layers 1 --num-decoder-layers 1 --d-ff 8 --steps 3".split()
 
 
