@@ -10,10 +10,12 @@ References
 """
 
 import json
+import math
 from pathlib import Path
 from typing import NamedTuple
 
 STUDY = "study.db"
+EXPLODED = ("the loss is ", "expected a finite gradient")  # how the Trainer's messages begin
 
 
 class Trial(NamedTuple):
@@ -78,8 +80,8 @@ class Search:
     def run(self, count, on_trial=lambda trial: None):
         """Go on until ``count`` trials are complete; return them all.
 
-        A trial that was interrupted is tried again. One whose training fails, because its loss is no longer finite,
-        counts with an infinite loss.
+        A trial that was interrupted is tried again. One whose loss is no longer finite, in training or on dev, counts
+        with an infinite loss.
         """
         states = self.optuna.trial.TrialState
         for left_over in self.study.get_trials(states=[states.RUNNING]):
@@ -98,10 +100,10 @@ class Search:
         try:
             score = self.train(settings)
         except ValueError as error:
-            if "finite" not in str(error) and "the loss is" not in str(error):
+            if not str(error).startswith(EXPLODED):
                 raise
-            return float("inf"), 0.0
-        return score.loss, score.exact_match
+            return math.inf, 0.0
+        return score.loss if math.isfinite(score.loss) else math.inf, score.exact_match
 
     def trials(self):
         """The complete trials, in order."""

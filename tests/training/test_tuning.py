@@ -54,10 +54,16 @@ def test_a_training_that_explodes_counts_as_infinitely_bad(tmp_path):
     assert [trial.loss for trial in Search(tmp_path, train, {}).run(2)] == [float("inf")] * 2
 
     def mistake(settings):
-        raise ValueError("expected a batch, got a bath")
+        raise ValueError("expected a finite batch, got a bath")
 
     with pytest.raises(ValueError, match="a bath"):
         Search(tmp_path, mistake, {}).run(3)
+
+
+def test_a_loss_on_dev_that_is_no_number_is_infinitely_bad(tmp_path):
+    scores = iter([Score(math.nan, 0.0, 10), Score(1.0, 0.5, 10)])
+    found = Search(tmp_path, lambda settings: next(scores), {}).run(2)
+    assert [(trial.loss, trial.exact_match) for trial in found] == [(math.inf, 0.0), (1.0, 0.5)]
 
 
 def test_another_search_is_refused(tmp_path):
