@@ -71,8 +71,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.optuna, self.train, self.space, self.seed = optuna, train, space or Space(), seed
         about = json.loads(json.dumps(about | {"space": self.space, "seed": seed}))
-        storage = f"sqlite:///{Path(folder) / STUDY}"
-        self.study = optuna.create_study(study_name="minisora", storage=storage, load_if_exists=True)
+        self.study = open_study(optuna, Path(folder) / STUDY)
         if self.trials():  # else a mistake in a setting would be kept for good
             check_same(folder, self.study.user_attrs["about"], about)
         self.study.set_user_attr("about", about)
@@ -112,6 +111,21 @@ class Search:
             Trial(number, dict(one.params), one.value, one.user_attrs["exact_match"])
             for number, one in enumerate(complete)
         ]
+
+
+def open_study(optuna, file):
+    """The study in a file, which is made if it is not there.
+
+    optuna takes the path as a part of a URL, in which some characters do not stand for themselves.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if set(str(file)) & set("?%{}"):
+        raise ValueError(f"a search expects a folder without ?, % and braces in its path, got {str(file.parent)!r}")
+    try:
+        return optuna.create_study(study_name="minisora", storage=f"sqlite:///{file}", load_if_exists=True)
+    except SQLAlchemyError as error:
+        raise ValueError(f"{file} cannot be used as the file of a search: {error}".splitlines()[0]) from error
 
 
 def check_same(folder, known, about):

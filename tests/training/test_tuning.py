@@ -85,6 +85,20 @@ def test_a_setting_can_be_corrected_before_the_first_trial(tmp_path):
         Search(tmp_path, bowl, {"steps": 0})
 
 
+@pytest.mark.parametrize("name", ["a?b", "50%", "{c}"])
+def test_a_path_that_would_be_read_as_another_one(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match="and braces in its path"):
+        Search(tmp_path / name, bowl, {})
+    assert [path.name for path in tmp_path.rglob("*")] == [name]
+
+
+def test_a_file_that_is_no_study(tmp_path):
+    (tmp_path / "study.db").write_text("something else " * 99)
+    with pytest.raises(ValueError, match=r"study.db cannot be used as the file of a search: .*not a database"):
+        Search(tmp_path, bowl, {})
+
+
 TINY = "--d-model 8 --num-heads 2 --num-encoder-layers 1 --num-decoder-layers 1 --d-ff 8 --steps 3".split()
 
 
