@@ -1,10 +1,14 @@
 """What a search over hyperparameters found: one panel for each, every trial a point."""
 
+from math import isfinite
+
 LOGARITHMIC = {"learning_rate": 10, "batch_tokens": 2}  # and the base of the axis
 
 
 def plot_trials(trials):
     """Return a figure with the loss on dev against each hyperparameter; the best trial is marked.
+
+    Trials whose loss is not finite are crosses at the upper edge.
 
     Parameters
     ----------
@@ -16,11 +20,19 @@ def plot_trials(trials):
 
     names = list(trials[0].settings)
     figure = Figure(figsize=(3.4 * len(names), 3.2), layout="constrained")
-    best = min(trials, key=lambda trial: trial.loss)
+    finite = [trial for trial in trials if isfinite(trial.loss)]
+    others = [trial for trial in trials if not isfinite(trial.loss)]
+    losses, numbers = [trial.loss for trial in finite], [trial.number for trial in finite]
+    colours = {"vmin": 0, "vmax": max(1, len(trials) - 1)}
     for axes, name in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
-        numbers = [trial.number for trial in trials]
-        points = axes.scatter([trial.settings[name] for trial in trials], [trial.loss for trial in trials], c=numbers)
-        axes.scatter(best.settings[name], best.loss, s=160, facecolors="none", edgecolors="crimson", label="best")
+        points = axes.scatter([trial.settings[name] for trial in finite], losses, c=numbers, **colours)
+        for best in sorted(finite, key=lambda trial: trial.loss)[:1]:
+            axes.scatter(best.settings[name], best.loss, s=160, facecolors="none", edgecolors="crimson", label="best")
+        if others:
+            places, edge = [trial.settings[name] for trial in others], axes.get_xaxis_transform()
+            axes.plot(
+                places, [1] * len(places), "x", color="crimson", clip_on=False, transform=edge, label="not finite"
+            )
         axes.set_xlabel(name.replace("_", " "))
         if name in LOGARITHMIC:
             axes.set_xscale("log", base=LOGARITHMIC[name])

@@ -3,6 +3,7 @@
 import matplotlib as mpl
 import numpy as np
 
+from minisora.plotting.image import png
 from minisora.plotting.tuning import plot_trials
 from minisora.training.tuning import Trial
 
@@ -20,5 +21,13 @@ def test_every_trial_is_a_point_in_every_panel():
     points, best = panels[1].collections
     np.testing.assert_array_equal(points.get_offsets()[:2], [[4, 3.0], [8, 1.0]])
     np.testing.assert_array_equal(best.get_offsets(), [[8, 1.0]])
+    assert panels[1].lines[0].get_xdata() == [16]
     figure.canvas.draw()
     assert dict(mpl.rcParams) == before
+
+
+def test_no_trial_may_have_a_finite_loss():
+    settings = {"learning_rate": 0.01, "batch_tokens": 512, "dropout": 0.1}
+    figure = plot_trials([Trial(0, settings, np.inf, 0.0)])
+    assert figure.axes[0].lines[0].get_xdata() == [0.01]
+    assert png(figure).startswith(b"\x89PNG")
