@@ -14,7 +14,7 @@ from minisora.settings import check_setting, is_integer, is_number
 from minisora.text.cooccurrence import count_cooccurrences
 from minisora.text.glove import ALPHA, LOSSES, X_MAX, cell_weights, cross_entropy_backward, cross_entropy_forward
 from minisora.text.word_counts import count_words, encode_words
-from minisora.text.word_vectors import WordVectors
+from minisora.text.word_vectors import trained_vectors
 
 BATCH = 64  # rows of an update, softmax
 NANOSECONDS = 600.0  # of a cell, roughly
@@ -75,9 +75,11 @@ def train_glove(sentences, config=None, *, progress_bar=False):
     config = config or GloveConfig()
     words, counts = count_words(sentences, config.min_count)
     table = count_cooccurrences(encode_words(sentences, words), len(counts), config.window)
-    training = GloveTraining(len(counts), table, config).fit(progress_bar)
-    softmax = config.loss == "softmax"
-    return WordVectors(words, training.words.vectors if softmax else training.words.vectors + training.contexts.vectors)
+    with np.errstate(over="ignore", invalid="ignore"):  # the end says it once
+        training = GloveTraining(len(counts), table, config).fit(progress_bar)
+        a, b = training.words.vectors, training.contexts.vectors
+        vectors = a if config.loss == "softmax" else a + b
+    return trained_vectors(words, vectors, config.rate)
 
 
 class GloveTraining:

@@ -16,7 +16,7 @@ from minisora.text.noise import alias_table, noise_distribution
 from minisora.text.subsampling import keep_probabilities
 from minisora.text.word2vec import LOSSES, word2vec_backward, word2vec_forward
 from minisora.text.word_counts import count_words, encode_words
-from minisora.text.word_vectors import WordVectors
+from minisora.text.word_vectors import trained_vectors
 
 ARCHITECTURES = ("skip-gram", "cbow")
 RATES = {"skip-gram": 0.025, "cbow": 0.1}  # a CBOW word gets the gradient of a mean, so a share of it only
@@ -88,8 +88,9 @@ def train_word2vec(sentences, config=None, *, progress_bar=False):
     """Train word vectors on sentences, lists of words, and return the `WordVectors` v."""
     config = config or Word2VecConfig()
     vocabulary = count_words(sentences, config.min_count)
-    training = Word2VecTraining(vocabulary, encode_words(sentences, vocabulary.words), config).fit(progress_bar)
-    return WordVectors(vocabulary.words, training.v.copy())
+    with np.errstate(over="ignore", invalid="ignore"):  # the end says it once
+        training = Word2VecTraining(vocabulary, encode_words(sentences, vocabulary.words), config).fit(progress_bar)
+    return trained_vectors(vocabulary.words, training.v.copy(), config.rate_at(0))
 
 
 class Word2VecTraining:

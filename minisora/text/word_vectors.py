@@ -5,6 +5,15 @@ from functools import cached_property
 import numpy as np
 
 
+def trained_vectors(words, vectors, rate):
+    """The `WordVectors` of a training; ValueError with its learning rate where they left the range of numbers."""
+    if not np.isfinite(vectors).all():
+        raise ValueError(
+            f"expected finite vectors at the end of the training, got others: a rate below {rate:g} may help"
+        )
+    return WordVectors(words, vectors)
+
+
 class WordVectors:
     """Words and their vectors.
 

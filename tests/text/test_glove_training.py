@@ -83,6 +83,12 @@ def test_what_a_config_refuses(name, value):
         GloveConfig(**{name: value})
 
 
+@pytest.mark.parametrize("loss", ["least-squares", "softmax"])
+def test_a_training_that_explodes_names_its_rate(planted, loss):
+    with pytest.raises(ValueError, match=r"expected finite vectors at the end of the training, .* below 1e"):
+        train_glove(planted, replace(SMALL, loss=loss, rate=1e30))
+
+
 def test_a_text_without_neighbours():
     with pytest.raises(ValueError, match="words that stand near each other are expected in the text, got none"):
         train_glove([["a"], ["b"]], replace(SMALL, min_count=1))

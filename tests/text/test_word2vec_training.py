@@ -87,6 +87,12 @@ def test_what_a_config_refuses(name, value):
         Word2VecConfig(**{name: value})
 
 
+@pytest.mark.parametrize("loss", ["negative-sampling", "softmax"])
+def test_a_training_that_explodes_names_its_rate(planted, loss):
+    with pytest.raises(ValueError, match=r"expected finite vectors at the end of the training, .* below 1e"):
+        train_word2vec(planted, replace(SMALL, loss=loss, rate=1e300))
+
+
 def test_a_text_without_sentences():
     vocabulary = WordCounts(("a", "b"), np.array([1, 1]))
     with pytest.raises(ValueError, match="at least one sentence"):
