@@ -4,7 +4,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisora.benchmarks import g2p
@@ -27,6 +27,7 @@ def distance_by_definition(a, b):
     return 1 + min(keep, distance_by_definition(a[1:], b), distance_by_definition(a, b[1:]))
 
 
+@settings(deadline=None)
 @given(PHONES.filter(lambda p: len(p) < 6), PHONES.filter(lambda p: len(p) < 6))
 def test_edit_distance_is_the_recurrence(a, b):
     assert g2p.edit_distance(a, b) == distance_by_definition(a, b)

@@ -1,7 +1,7 @@
 """Each step by hand, what each leaves alone, and that none is on by default."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisora.text.post_processing import PostProcessing, collapse_characters, collapse_fragments, space_scripts
@@ -70,6 +70,7 @@ def test_a_fragment_has_at_most_forty_characters():
     assert collapse_fragments(f"{forty}，" * 2) == f"{forty}，" * 2
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_once_is_enough(text):
     for step in (collapse_characters, space_scripts):
@@ -77,6 +78,7 @@ def test_once_is_enough(text):
     assert PostProcessing().apply(text) == text
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_nothing_but_spaces_is_added(text):
     assert space_scripts(text).replace(" ", "") == text.replace(" ", "")

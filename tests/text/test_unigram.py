@@ -5,7 +5,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisora.text.unigram import count_runs, expected_counts, learn_words, maximise, prune, seed_words
@@ -37,6 +37,7 @@ def test_pruning_by_hand():
     assert prune(probabilities, {"ab": 3.0, "ba": 3.0}, 3).keys() == {"a", "b", "ab"}
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("abc", min_size=1, max_size=6), min_size=1, max_size=8))
 def test_no_step_of_em_makes_the_texts_less_likely(texts):
     runs = Counter(texts)
@@ -49,6 +50,7 @@ def test_no_step_of_em_makes_the_texts_less_likely(texts):
         probabilities = {word: count / total for word, count in counts.items()}
 
 
+@settings(deadline=None)
 @given(st.text("abc", min_size=1, max_size=7), st.lists(st.floats(0.01, 1), min_size=7, max_size=7))
 def test_expected_counts_are_those_of_all_segmentations(all_segmentations, run, weights):
     probabilities = dict(zip(["a", "b", "c", "ab", "bc", "abc", "aa"], weights, strict=True))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minisora.text.word_pairs import evaluate, ranks, read_word_pairs, spearman
@@ -45,6 +45,7 @@ def test_spearman_by_hand():
     assert np.isnan(spearman(np.empty(0), np.empty(0)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=30))
 def test_spearman_is_scipys(points):
     stats = pytest.importorskip("scipy.stats")
