@@ -13,7 +13,7 @@ import numpy as np
 from minisora.settings import check_setting, is_integer, is_number
 from minisora.text.cooccurrence import count_cooccurrences
 from minisora.text.glove import ALPHA, LOSSES, X_MAX, cell_weights, cross_entropy_backward, cross_entropy_forward
-from minisora.text.word_counts import count_words, encode_words
+from minisora.text.word_counts import count_words, encode_words, reusable
 from minisora.text.word_vectors import trained_vectors
 
 BATCH = 64  # rows of an update, softmax
@@ -72,7 +72,7 @@ class Side(NamedTuple):
 
 def train_glove(sentences, config=None, *, progress_bar=False):
     """Train on sentences, lists of words, and return `WordVectors`: w + w~ (section 4.2), or A for the softmax."""
-    config = config or GloveConfig()
+    config, sentences = config or GloveConfig(), reusable(sentences)
     words, counts = count_words(sentences, config.min_count)
     table = count_cooccurrences(encode_words(sentences, words), len(counts), config.window)
     with np.errstate(over="ignore", invalid="ignore"):  # the end says it once

@@ -15,7 +15,7 @@ from minisora.settings import check_setting, is_integer, is_number
 from minisora.text.noise import alias_table, noise_distribution
 from minisora.text.subsampling import keep_probabilities
 from minisora.text.word2vec import LOSSES, word2vec_backward, word2vec_forward
-from minisora.text.word_counts import count_words, encode_words
+from minisora.text.word_counts import count_words, encode_words, reusable
 from minisora.text.word_vectors import trained_vectors
 
 ARCHITECTURES = ("skip-gram", "cbow")
@@ -86,7 +86,7 @@ class Word2VecConfig:
 
 def train_word2vec(sentences, config=None, *, progress_bar=False):
     """Train word vectors on sentences, lists of words, and return the `WordVectors` v."""
-    config = config or Word2VecConfig()
+    config, sentences = config or Word2VecConfig(), reusable(sentences)
     vocabulary = count_words(sentences, config.min_count)
     with np.errstate(over="ignore", invalid="ignore"):  # the end says it once
         training = Word2VecTraining(vocabulary, encode_words(sentences, vocabulary.words), config).fit(progress_bar)

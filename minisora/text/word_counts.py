@@ -23,6 +23,11 @@ class EncodedText(NamedTuple):
     starts: np.ndarray  # (M + 1,) int64: sentence m is ids[starts[m] : starts[m + 1]]
 
 
+def reusable(sentences):
+    """Sentences that can be gone through more than once: those of an iterator as a list, others as they are."""
+    return list(sentences) if iter(sentences) is sentences else sentences
+
+
 def count_words(sentences, min_count=5):
     """Return the `WordCounts` of sentences, lists of words: those that occur at least ``min_count`` times."""
     counted = Counter()

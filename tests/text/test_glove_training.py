@@ -28,6 +28,12 @@ def test_the_same_numbers_on_every_run(planted, loss):
     assert not np.array_equal(first, train_glove(planted, replace(config, seed=1)).vectors)
 
 
+def test_sentences_may_come_from_a_generator(planted):
+    config = replace(SMALL, epochs=1)
+    found = train_glove((sentence for sentence in planted), config)
+    np.testing.assert_array_equal(found.vectors, train_glove(planted, config).vectors)
+
+
 @pytest.mark.parametrize("loss", ["least-squares", "softmax"])
 def test_the_loss_falls(loss):
     table = random_table(np.random.default_rng(2))

@@ -32,6 +32,12 @@ def test_the_same_numbers_on_any_number_of_threads(architecture):
     assert not np.array_equal(first.vectors, train_word2vec(sentences, replace(config, seed=1)).vectors)
 
 
+def test_sentences_may_come_from_a_generator(planted):
+    config = replace(SMALL, epochs=1)
+    found = train_word2vec((sentence for sentence in planted), config)
+    np.testing.assert_array_equal(found.vectors, train_word2vec(planted, config).vectors)
+
+
 def random_sentences(rng, words):
     return [[f"w{i}" for i in rng.zipf(1.5, 100) % 50] for _ in range(words // 100)]
 
