@@ -27,7 +27,10 @@ def write_vectors(path, vectors, form="word2vec"):
     for word in vectors.words:
         if word.split() != [word]:
             raise ValueError(f"a word without white space is expected in a file of vectors, got {word!r}")
-    numbers = vectors.vectors.astype(np.float32)
+    with np.errstate(over="ignore"):
+        numbers = vectors.vectors.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise ValueError("numbers of the size of float32 are expected in a file of vectors, got larger ones")
     size, width = numbers.shape
     head = b"" if form == "glove" else f"{size} {width}\n".encode()
     if form == "glove" and vectors.words and vectors.words[0].startswith(MARK):

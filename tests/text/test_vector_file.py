@@ -135,3 +135,10 @@ def test_a_word_with_white_space_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="a word without white space is expected in a file of vectors, got 'New York'"):
         write_vectors(tmp_path / "v", WordVectors(["New York"], [[1.0]]))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_could_not_be_read_again_is_not_written(tmp_path, form):
+    with pytest.raises(ValueError, match="of the size of float32 are expected in a file of vectors, got larger ones"):
+        write_vectors(tmp_path / "v", WordVectors(["x"], [[1e39]]), form)
+    assert list(tmp_path.iterdir()) == []
