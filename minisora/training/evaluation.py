@@ -72,9 +72,10 @@ def evaluate(pretrained, sets, *, reference=None):
         answers = greedy_answers(*pretrained, pairs)
         judged = list(zip(examples, answers, strict=True))
         result["splits"][name] = {**_measures(_plain(judged)), "loss": mean_loss(*pretrained, pairs)}
+        if _declining(judged):
+            result["abstention"][name] = abstention(judged)
         if hasattr(examples[0], "scenario"):
             result["splits"][name]["scenarios"] = _by_scenario(judged)
-            result["abstention"][name] = abstention(judged)
             result["arithmetic"][name] = _exact([pair for pair in judged if pair[0].scenario == "arithmetic"])
             result["generation"][name] = _generation([pair for pair in judged if pair[0].scenario == "generation"])
     if reference is not None:
@@ -88,8 +89,8 @@ def abstention(judged):
 
     Parameters
     ----------
-    judged : list of (Example, str)
-        Examples and the answers given.
+    judged : list of (Example or (str, str), str)
+        Examples, or pairs, and the answers given. A pair can be answered unless its target declines.
 
     Returns
     -------
@@ -100,14 +101,21 @@ def abstention(judged):
     from minisora.corpus.intents import DECLINE
 
     declined = {True: [], False: []}
-    for example, answer in judged:
-        declined[example.answerable].append(answer == DECLINE)
+    for one, answer in judged:
+        declined[getattr(one, "answerable", as_pair(one)[1] != DECLINE)].append(answer == DECLINE)
     return {
         "unanswerable": len(declined[False]),
         "declined_rightly": _share(declined[False]),
         "answerable": len(declined[True]),
         "declined_wrongly": _share(declined[True]),
     }
+
+
+def _declining(judged):
+    """Whether anything here is declined, or ought to be: other data know nothing of it."""
+    from minisora.corpus.intents import DECLINE
+
+    return any(DECLINE in (as_pair(one)[1], answer) for one, answer in judged)
 
 
 def _plain(judged):

@@ -77,6 +77,14 @@ def test_plain_pairs_give_loss_and_exact_match(answered):
     assert "without arithmetic" not in evaluation_table(result)
 
 
+def test_pairs_that_decline_are_told_apart(answered):
+    """The answers given are 晴, 晴, DECLINE, DECLINE: one is declined rightly, one of three wrongly."""
+    pairs = [("问", "晴"), ("问", "雪"), ("问", "雨"), ("问", DECLINE)]
+    found = evaluate((None, None, None), {"mine": pairs})["abstention"]["mine"]
+    assert (found["declined_rightly"], found["unanswerable"]) == (1.0, 1)
+    assert (found["declined_wrongly"], found["answerable"]) == (1 / 3, 3)
+
+
 def test_baselines_stand_beside(answered):
     sets = {"iid": [one for one, _ in JUDGED]}
     result = evaluate((None, None, None), sets, reference=[("问", "晴"), ("问", "雨"), ("答", "雨")])
