@@ -139,13 +139,17 @@ class SoraDecoder(Layer):
         return logits, SoraDecoderCache(embedded, stack, projection, copy)
 
     def backward(self, dlogits, cache):
-        """Return (None, dmemory): the copy head reads the memory as every layer does, and their gradients are added."""
+        """Return (None, dmemory), and where it copies None for source_ids too.
+
+        The copy head reads the memory as every layer does: their gradients are added.
+        """
         dx_copy = dmemory_copy = 0
         if self.copy is not None:
             dlogits, dx_copy, dmemory_copy, _ = self.copy.backward(dlogits, cache.copy)
         dx = self.projection.backward(dlogits, cache.projection) + dx_copy
         dx, dmemory = self.stack.backward(dx, cache.stack)
-        return self.embedded.backward(dx, cache.embedded), dmemory + dmemory_copy
+        dinputs = self.embedded.backward(dx, cache.embedded), dmemory + dmemory_copy
+        return dinputs if self.copy is None else (*dinputs, None)
 
     def start(self, memory, memory_mask=None, max_len=None, source_ids=None):
         """Return the `DecoderState` of an empty target: cross-attention's keys and values are computed here, once.
@@ -230,12 +234,13 @@ class SoraModel(Layer):
             raise ValueError(f"as many sources as targets are expected, got {len(source_ids)} and {len(decoder_ids)}")
         source_mask = self.encoder.visible(source_ids) if source_mask is None else source_mask
         memory, encoder = self.encoder.forward(source_ids, key=key, key_mask=source_mask)
-        logits, decoder = self.decoder.forward(decoder_ids, memory, source_mask, source_ids, key=key)
+        copied = None if self.decoder.copy is None else source_ids
+        logits, decoder = self.decoder.forward(decoder_ids, memory, source_mask, copied, key=key)
         return logits, SoraModelCache(encoder, decoder)
 
     def backward(self, dlogits, cache):
         """Add into every parameter's gradient; return (None, None), since neither input is differentiable."""
-        ddecoder_ids, dmemory = self.decoder.backward(dlogits, cache.decoder)
+        ddecoder_ids, dmemory, *_ = self.decoder.backward(dlogits, cache.decoder)
         return self.encoder.backward(dmemory, cache.encoder), ddecoder_ids
 
     def summary(self):

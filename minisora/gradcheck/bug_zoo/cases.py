@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minisora.gradcheck.bug_zoo import gradients, recurrent, wiring, word_vectors
+from minisora.gradcheck.bug_zoo import copying, gradients, recurrent, wiring, word_vectors
 
 
 class Case(NamedTuple):
@@ -163,6 +163,12 @@ CASES = [
         learner="GRU",
     ),
     Case(
+        copying.copies_of_one_token_written_over_each_other,
+        "CopyHead/visible",
+        step="the gradient that reaches w_q",
+        learner="copying",
+    ),
+    Case(
         word_vectors.gradient_of_the_mean_given_whole_to_each_word,
         "Word2Vec/cbow-negative-sampling",
         "v",
@@ -254,5 +260,6 @@ WIRING = [
         blind="Bidirectional",
         learner="LSTM",
     ),
+    Wiring(copying.padding_is_copied, ("padding", "without padding"), blind="CopyHead", learner="copying"),
     Wiring(word_vectors.log_of_the_counts_added, ("counts",), blind="GloVe", learner="GloVe"),
 ]

@@ -51,6 +51,7 @@ LEARNERS = {
     "Transformer": _sora,
     "LSTM": partial(_sora, encoder="rnn", cell="lstm"),
     "GRU": partial(_sora, encoder="rnn", cell="gru"),
+    "copying": partial(_sora, copy=True),
     "CBOW": cbow,
     "GloVe": glove_least_squares,
 }
