@@ -23,20 +23,24 @@ from minisora.commands.own_layers import layer_option, own_layers
 @click.option("--seed", default=0, show_default=True, help="Of the training stream that the set train is taken from.")
 @click.option("--reference", metavar="FILE", help="Training pairs for the baselines; for the corpus its own stream.")
 @click.option("--no-baselines", is_flag=True, help="Measure the model alone.")
+@click.option("--mistakes", is_flag=True, help="Show how many mistakes of each kind there are, too.")
+@click.option("--answers", is_flag=True, help="Show the first ten answers of each scenario, too.")
 @device_option
 @layer_option
 @json_option
-def command(name, beside, data, splits, count, seed, reference, no_baselines, device, own, as_json):
+def command(name, beside, data, splits, count, seed, reference, no_baselines, mistakes, answers, device, own, as_json):
     """Evaluate a bundled model, or the one in a folder, on the corpus's held-out sets or on a file.
 
     The baselines are the most frequent answer and the answer to the nearest training question. With --beside there are
     none, and the table has a row for each model.
     """
-    if data is not None and splits:
-        raise click.UsageError("--data and --split exclude each other")
+    if data is not None and (splits or mistakes or answers):
+        raise click.UsageError("--split, --mistakes and --answers are for the corpus, they exclude --data")
+    if beside and (mistakes or answers):
+        raise click.UsageError("--mistakes and --answers are for one model, they exclude --beside")
     from minisora.checkpoint import load
     from minisora.training.evaluation import corpus_sets, evaluate
-    from minisora.training.table import comparison_table, evaluation_table
+    from minisora.training.table import answers_list, comparison_table, evaluation_table, mistakes_table
 
     models = {one: load(one, layers=own_layers(own)) for one in (name, *beside)}
     sets = corpus_sets(splits or None, count, seed) if data is None else {Path(data).stem: read(data)}
@@ -48,8 +52,10 @@ def command(name, beside, data, splits, count, seed, reference, no_baselines, de
         results[one]["parameters"] = pretrained.model.num_parameters()
     if as_json:
         print_json({"models": results} if beside else results[name])
-    else:
-        click.echo(comparison_table(results) if beside else evaluation_table(results[name]))
+        return
+    wanted = [(True, comparison_table if beside else evaluation_table)]
+    wanted += [(mistakes, mistakes_table), (answers, answers_list)]
+    click.echo("\n\n".join(show(results if beside else results[name]) for asked, show in wanted if asked))
 
 
 def read(path):

@@ -5,6 +5,7 @@ from itertools import islice
 from minisora.training.baselines import MostFrequent, NearestQuestion
 from minisora.training.data import as_pair
 from minisora.training.metrics import bleu, distinct, interval, slot_f1
+from minisora.training.mistakes import count_mistakes
 from minisora.training.scoring import greedy_answers, mean_loss
 
 APART = ("arithmetic", "generation")  # scenarios that a split's exact match leaves out
@@ -62,9 +63,11 @@ def evaluate(pretrained, sets, *, reference=None):
     dict
         ``splits``: by set ``exact_match`` with its ``interval_95``, ``slot_f1``, ``bleu`` and ``n`` without arithmetic
         and generation, ``loss`` (nats per token of all), ``scenarios``; ``abstention``, ``arithmetic``, ``generation``,
-        ``baselines``: by set what is told apart. A share of nothing is None, and so is BLEU without sacrebleu.
+        ``mistakes`` (how many of each kind), ``answers`` (the first ten of each scenario) and ``baselines``: by set. A
+        share of nothing is None, and so is BLEU without sacrebleu.
     """
-    result = {"splits": {}, "abstention": {}, "arithmetic": {}, "generation": {}, "baselines": {}}
+    parts = ("splits", "abstention", "arithmetic", "generation", "mistakes", "answers", "baselines")
+    result = {part: {} for part in parts}
     for name, examples in sets.items():
         if not examples:
             raise ValueError(f"expected examples to evaluate on, got none in {name!r}")
@@ -77,6 +80,8 @@ def evaluate(pretrained, sets, *, reference=None):
         if hasattr(examples[0], "scenario"):
             result["splits"][name]["scenarios"] = _by_scenario(judged)
             result["arithmetic"][name] = _exact([pair for pair in judged if pair[0].scenario == "arithmetic"])
+            result["mistakes"][name] = count_mistakes(judged)
+            result["answers"][name] = _first_answers(judged)
             result["generation"][name] = _generation([pair for pair in judged if pair[0].scenario == "generation"])
     if reference is not None:
         for name, kind in (("most_frequent", MostFrequent), ("nearest", NearestQuestion)):
@@ -126,6 +131,17 @@ def _plain(judged):
 def _exact(judged):
     right = [answer == as_pair(one)[1] for one, answer in judged]
     return {"exact_match": _share(right), "n": len(right)}
+
+
+def _first_answers(judged, count=10):
+    """The first answers of each scenario, as they come."""
+    found = {}
+    for one, answer in judged:
+        shown = found.setdefault(one.scenario, [])
+        if len(shown) < count:
+            right = answer == one.target or answer in one.references
+            shown.append({"source": one.source, "target": one.target, "answer": answer, "right": right})
+    return dict(sorted(found.items()))
 
 
 def _measures(judged):

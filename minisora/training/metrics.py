@@ -35,11 +35,14 @@ def slot_f1(judged):
     """
     right = mentioned = due = 0
     for example, answer in judged:
-        slots = set(_texts(example.slots))
-        wanted = {slot for slot in slots if _mentions(example.target, slot)}
-        found = {slot for slot in slots if _mentions(answer, slot)}
+        wanted, found = (mentioned_slots(example, text) for text in (example.target, answer))
         right, mentioned, due = right + len(wanted & found), mentioned + len(found), due + len(wanted)
     return 2 * right / (mentioned + due) if due else None
+
+
+def mentioned_slots(example, text):
+    """Return the set of the example's slots that a text mentions."""
+    return {slot for slot in _texts(example.slots) if _mentions(text, slot)}
 
 
 def _texts(values):

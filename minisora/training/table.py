@@ -1,5 +1,7 @@
 """The results of evaluations as tables of text."""
 
+from minisora.training.mistakes import KINDS, MEANING
+
 
 def comparison_table(results):
     """A row for each model: its parameters, exact match in percent in each set, and then the losses.
@@ -39,6 +41,30 @@ def evaluation_table(result):
     names = list(result["splits"])
     rows = [("", names), *_rows(result, names)]
     return _lay_out([row for row in rows if any(cell != "-" for cell in row[1])])
+
+
+def mistakes_table(result):
+    """Rows of how many mistakes of each kind there are, one column a set, and below what the kinds mean."""
+    sets = result["mistakes"]
+    rows = [("mistakes", list(sets))]
+    rows += [(f"  {kind}", [str(found[kind]) for found in sets.values()]) for kind in KINDS]
+    meaning = "\n".join(f"{kind}: {MEANING[kind]}" for kind in KINDS)
+    return f"{_lay_out(rows)}\n\n{meaning}"
+
+
+def answers_list(result):
+    """The first answers of each scenario in each set, as Markdown."""
+    lines = []
+    for name, scenarios in result["answers"].items():
+        for scenario, answers in scenarios.items():
+            lines += [f"**{scenario.replace('_', ' ')}**, {name}:", ""]
+            lines += [f"- `{one['source']}` → {one['answer']}{_mark(one)}" for one in answers]
+            lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def _mark(one):
+    return "" if one["right"] else f" (right: {one['target']})"
 
 
 def _lay_out(rows):

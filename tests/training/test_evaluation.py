@@ -6,7 +6,7 @@ from minisora.corpus import Example
 from minisora.corpus.intents import DECLINE
 from minisora.training import evaluation
 from minisora.training.evaluation import abstention, corpus_reference, corpus_sets, evaluate
-from minisora.training.table import evaluation_table
+from minisora.training.table import answers_list, evaluation_table, mistakes_table
 
 
 def make_example(scenario, target, **changes):
@@ -131,3 +131,18 @@ def test_the_table(answered):
     assert rows["baseline: most frequent answer *"] == ["20.0", "50.0"]
     assert rows["n *"] == ["5", "2"]
     assert lines[-1] == "* without arithmetic and generation"
+
+
+def test_mistakes_and_answers(answered):
+    """The second answer says 晴 for 雨; the third declines; the fifth does not; 5 and 7 are other numbers."""
+    result = evaluate((None, None, None), {"iid": [one for one, _ in JUDGED]})
+    counts = result["mistakes"]["iid"]
+    assert counts == {
+        "declined": 1, "answered": 1, "another value": 1, "value left out": 0, "another number": 2, "other words": 1,
+    }  # fmt: skip
+    lines = mistakes_table(result).split("\n")
+    assert lines[1].split() == ["declined", "1"]
+    assert "answered: it answers where it ought to decline" in lines
+    shown = answers_list(result).split("\n")
+    assert shown[:3] == ["**arithmetic**, iid:", "", "- `问` → 3"]
+    assert shown[3] == "- `问` → 5 (right: 4)"
