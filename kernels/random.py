@@ -64,10 +64,23 @@ def mix64(z):
 
 def row_hashes(key, start, stop, xp):
     """Return the hash of rows ``start .. stop - 1`` as uint32: the low half of SplitMix64 started from the key."""
+    return _splitmix64(key, start, stop, xp).astype(np.uint32)
+
+
+def _splitmix64(key, start, stop, xp):
+    """The values ``start .. stop - 1`` of SplitMix64 started from the key, as uint64."""
     z = np.uint64(_base(key)) + xp.arange(start + 1, stop + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (z ^ (z >> np.uint64(31))).astype(np.uint32)
+    return z ^ (z >> np.uint64(31))
+
+
+def uniforms(key, count):
+    """Return the numbers (count,) in [0, 1) that a key stands for, in float64: multiples of 2**-52, from SplitMix64.
+
+    With 52 bits, u * x is below x for every positive x, whatever the rounding.
+    """
+    return (_splitmix64(key, 0, count, np) >> np.uint64(12)).astype(np.float64) * 2.0**-52
 
 
 def mix32(x, scratch):

@@ -28,6 +28,7 @@ _HOMES = {
     "Trainer": "minisora.training",
     "TrainingConfig": "minisora.training",
     "answer": "minisora.generation",
+    "generate": "minisora.generation",
     "greedy": "minisora.generation",
 }
 

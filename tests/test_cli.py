@@ -15,6 +15,7 @@ from minisora import SoraConfig, SoraModel, SoraTokenizer
 from minisora.checkpoint import load
 from minisora.cli import COMMANDS, cli
 from minisora.commands.options import MODEL_HELP, TRAINING_HELP
+from minisora.generation import Generated, Hypothesis
 from minisora.info import collect
 
 PAIRS = [("abc", "cba"), ("bca", "acb"), ("aab", "baa")]
@@ -89,14 +90,20 @@ def test_chat_answers_the_same_at_every_entrance(folder):
     assert prompted == once * 2  # the end of the input ends it
 
 
-def test_chat_puts_facts_and_turns_before_the_question(folder, monkeypatch):
+def generated(monkeypatch, answer):
+    """Let every question get this answer; return the list of what the model was to read."""
     sources = []
 
-    def record(model, source_tokenizer, target_tokenizer, texts, **options):
+    def generate(model, source_tokenizer, target_tokenizer, texts, **options):
         sources.extend(texts)
-        return ["好"]
+        return [Generated([Hypothesis(answer, [], None, None)], None)]
 
-    monkeypatch.setattr("minisora.generation.answer", record)
+    monkeypatch.setattr("minisora.generation.generate", generate)
+    return sources
+
+
+def test_chat_puts_facts_and_turns_before_the_question(folder, monkeypatch):
+    sources = generated(monkeypatch, "好")
     good("chat", "带伞;吗？", "--context", r"城市=北京;a\;b=c", "--model", folder)
     good("chat", "城市=北京|带伞吗？", "--model", folder)
     good("chat", "--turns", "2", "--context", "城市=北京", "--model", folder, text="一\n二\n三\n")
@@ -106,8 +113,7 @@ def test_chat_puts_facts_and_turns_before_the_question(folder, monkeypatch):
 
 def test_the_oldest_turns_go_where_they_do_not_fit(folder, monkeypatch):
     """The model reads 211 tokens: two questions of 100 and the bar between them, not a third one."""
-    sources = []
-    monkeypatch.setattr("minisora.generation.answer", lambda *args, **_: sources.extend(args[3]) or ["好"])
+    sources = generated(monkeypatch, "好")
     first, second, third, brief = "今" * 100, "天" * 100, "气" * 110, "怎么样？"
     good("chat", "--turns", "9", "--model", folder, text="\n".join([first, second, third, brief]))
     assert sources == [first, f"{first}|{second}", f"{second}|{third}", f"{third}|{brief}"]
@@ -130,7 +136,7 @@ def test_chat_mistakes(folder, tmp_path):
 
 
 def test_chat_finishes_answers_as_asked(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("minisora.generation.answer", lambda *args, **_: ["今天的的的Sora说今天晴，今天晴，"])
+    generated(monkeypatch, "今天的的的Sora说今天晴，今天晴，")
     mine = tmp_path / "mine.txt"
     mine.write_text("说\n", encoding="utf-8")
     for options, expected in [

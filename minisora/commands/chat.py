@@ -1,12 +1,15 @@
 """``minisora chat``: ask a model, once or at a prompt."""
 
 import sys
+from collections.abc import Callable
+from typing import NamedTuple
 
 import click
 
-from minisora.commands.options import device_option
+from minisora.commands.options import GENERATION_HELP, config_options, device_option, pick
 from minisora.commands.own_layers import layer_option, own_layers
 from minisora.commands.post_processing import post_processing, post_processing_options
+from minisora.generation.config import GenerationConfig
 
 DEFAULT_MODEL = "sora/sora-base"
 
@@ -20,14 +23,19 @@ model_name = {"default": DEFAULT_MODEL, "metavar": "NAME_OR_FOLDER"}
 @click.option(
     "--turns", default=1, type=click.IntRange(1), help="At the prompt: how many of the last questions are read."
 )
+@config_options(GenerationConfig, GENERATION_HELP)
+@click.option("--stream/--no-stream", default=None, help="Show an answer as it comes. Default: on a terminal.")
 @post_processing_options
 @device_option
 @layer_option
-def command(question, name, context, turns, device, own, **steps):
+def command(question, name, context, turns, stream, device, own, **options):
     """Answer QUESTION, or ask for questions until an empty line or Ctrl-D.
 
     A question may bring its facts along: minisora chat "城市=北京;天气=小雨|北京要带伞吗？"
     """
+    strategy = pick(options, GENERATION_HELP)
+    steps = {name: value for name, value in options.items() if name not in strategy}
+    stream = as_it_comes(stream, GenerationConfig(**strategy), steps)
     if question is not None and not question.strip():
         raise click.UsageError("expected a question, got an empty text")
     facts = None if context is None else parse_facts(context)
@@ -36,10 +44,44 @@ def command(question, name, context, turns, device, own, **steps):
     pretrained = load(name, layers=own_layers(own))
     finish = post_processing(pretrained.target_tokenizer, **steps).apply
     pretrained.model.to(device)
+    speaker = Speaker(pretrained, strategy, stream, finish)
     if question is None:
-        converse(pretrained, facts, turns, finish)
+        converse(speaker, facts, turns)
     else:
-        click.echo(finish(ask(pretrained, facts, [question])))
+        speaker.answer(source_of(facts, [question]))
+
+
+def as_it_comes(stream, config, steps):
+    """Whether answers are shown as they come: as asked, else on a terminal, where nothing waits for the whole."""
+    if config.beams == 1 and not any(steps.values()):
+        return sys.stdout is not None and sys.stdout.isatty() if stream is None else stream
+    if stream:
+        raise click.UsageError("--stream shows what is certain: expected neither --beams nor post-processing beside it")
+    return False
+
+
+class Speaker(NamedTuple):
+    """Answers, and shows the answers."""
+
+    pretrained: tuple
+    strategy: dict  # options of `minisora.generation.generate`
+    stream: bool
+    finish: Callable  # what is done to a whole answer before it is shown
+
+    def answer(self, source):
+        """Show the answer to what the model is to read, piece by piece or whole; several with their scores."""
+        from minisora.generation import generate
+
+        generated = generate(*self.pretrained, [source], stream=self.stream, **self.strategy)
+        if self.stream:
+            for _, piece in generated:
+                click.echo(piece, nl=False)
+            click.echo()
+            return
+        hypotheses = generated[0].hypotheses
+        for one in hypotheses:
+            score = f"{one.score:.3f}  " if len(hypotheses) > 1 else ""
+            click.echo(score + self.finish(one.text))
 
 
 def parse_facts(text):
@@ -52,16 +94,8 @@ def parse_facts(text):
     return facts
 
 
-def ask(pretrained, facts, questions):
-    """The model's answer to the last of the questions, given those before it and the facts, if there are any."""
-    from minisora.generation import answer
-
-    source = source_of(facts, questions)
-    return answer(pretrained.model, pretrained.source_tokenizer, pretrained.target_tokenizer, [source])[0]
-
-
 def source_of(facts, questions):
-    """What the model reads.
+    """What the model reads to answer the last of the questions, given those before it and the facts.
 
     Without facts the questions go to the model as they were typed: the first may bring its own facts along.
     """
@@ -90,17 +124,14 @@ def read_question():
         return ""
 
 
-def converse(pretrained, facts, turns, finish):
-    """Ask and answer until an empty line or the end of the input; an unusable question does not end it.
-
-    ``finish`` is applied to each answer before it is shown.
-    """
+def converse(speaker, facts, turns):
+    """Ask and answer until an empty line or the end of the input; an unusable question does not end it."""
     questions = []
     while (question := read_question()).strip():
         questions = [*questions, question][-turns:]
         try:
-            questions = without_oldest(pretrained, facts, questions)
-            click.echo(finish(ask(pretrained, facts, questions)))
+            questions = without_oldest(speaker.pretrained, facts, questions)
+            speaker.answer(source_of(facts, questions))
         except ValueError as error:
             click.echo(f"minisora: {error}", err=True)
             questions.pop()

@@ -56,6 +56,20 @@ TRAINING_HELP = {
 }
 
 
+GENERATION_HELP = {
+    "max_len": "Longest answer in tokens.",
+    "temperature": "Draw tokens, the more freely the higher; 0: take the most probable one.",
+    "top_k": "Draw among so many of the most probable tokens; 0: all.",
+    "top_p": "Draw among the most probable tokens that reach this probability together.",
+    "repetition_penalty": "How much less tokens count that have been said.",
+    "no_repeat_ngram": "Never say so many tokens in a row twice; 0: allowed.",
+    "beams": "Hypotheses of a beam search.",
+    "length_penalty": "Of the beam search: the higher, the longer the answer may be.",
+    "n_best": "Answers of the beam search to show, with their scores.",
+    "seed": "Of what is drawn.",
+}
+
+
 def check_device(context, parameter, device):
     """Refuse a device that is not there at once, before a corpus is read."""
     if device != "cpu":

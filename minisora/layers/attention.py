@@ -120,6 +120,11 @@ class MultiHeadAttention(Layer):
         heads, _ = attention_forward(self.split(self.w_q(x)), *remembered, key_mask=key_mask)  # (B, H, 1, d_k)
         return self.w_o(self.merge(heads)[:, 0])
 
+    def weigh(self, x, remembered, key_mask=None):
+        """Return the weights (B, H, S) with which `attend` sums the values."""
+        _, attention = attention_forward(self.split(self.w_q(x)), *remembered, key_mask=key_mask)
+        return attention_steps(attention).weights[:, :, 0]
+
     def split(self, x):
         """(B, T, D), or (B, D) for T = 1, to (B, H, T, d_k): head i gets columns i d_k to (i + 1) d_k."""
         length = 1 if x.ndim == 2 else x.shape[1]

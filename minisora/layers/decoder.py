@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minisora.kernels import child
-from minisora.layers.decoder_state import attend, remember
+from minisora.layers.decoder_state import attend, remember, weigh
 from minisora.layers.dropout import Dropout, DropoutCache
 from minisora.layers.factory import LayerFactory
 from minisora.layers.layer import Layer
@@ -135,7 +135,11 @@ class DecoderLayer(Layer):
         state.extend(remember(self.self_attention, normed))
         x1 = x + attend(self.self_attention, normed, state.past())
         x1 = x1 if self.pre_norm else self.norm_1(x1)
-        x2 = x1 + attend(self.cross_attention, self.norm_2(x1) if self.pre_norm else x1, state.memory, memory_mask)
+        asked = self.norm_2(x1) if self.pre_norm else x1
+        x2 = x1 + attend(self.cross_attention, asked, state.memory, memory_mask)
+        if state.watched:
+            in_cross = weigh(self.cross_attention, asked, state.memory, memory_mask)
+            state.weights = weigh(self.self_attention, normed, state.past()), in_cross
         x2 = x2 if self.pre_norm else self.norm_2(x2)
         out = x2 + self.feed_forward(self.norm_3(x2) if self.pre_norm else x2)
         return out if self.pre_norm else self.norm_3(out)

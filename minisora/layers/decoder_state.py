@@ -20,13 +20,29 @@ def attend(attention, x, remembered, key_mask=None):
     return attention(x[:, None], remembered[0], key_mask=key_mask)[:, 0]
 
 
-def has_shortcut(attention):
-    """Whether ``remember`` and ``attend`` belong to this layer's own ``forward``, defined by the same class.
+def weigh(attention, x, remembered, key_mask=None):
+    """Return the weights (B, H, S) with which `attend` does it; a layer with ``weigh`` says so, of others the cache."""
+    if has_shortcut(attention):
+        if not has_shortcut(attention, "weigh"):
+            raise ValueError(f"a method weigh is expected beside attend, got {type(attention).__name__} without one")
+        return attention.weigh(x, remembered, key_mask)
+    return weights_in(attention.forward(x[:, None], remembered[0], key_mask=key_mask)[1])[:, :, 0]
+
+
+def weights_in(cache):
+    """Return the attention weights (B, H, T, S) of an attention layer's cache; ValueError where it has none."""
+    if not hasattr(cache, "weights"):
+        raise ValueError(f"an attention layer's cache is expected to have weights, got {type(cache).__name__} without")
+    return cache.weights
+
+
+def has_shortcut(attention, *more):
+    """Whether ``remember`` and ``attend`` (and ``more``) belong to this layer's own ``forward``, by the same class.
 
     A subclass of `MultiHeadAttention` with a forward of its own must not decode with the one that it replaced.
     """
     owner = next(kind for kind in type(attention).__mro__ if "forward" in vars(kind))
-    return {"remember", "attend"} <= vars(owner).keys()
+    return {"remember", "attend", *more} <= vars(owner).keys()
 
 
 class LayerState:
@@ -38,12 +54,20 @@ class LayerState:
         What the cross-attention remembers of the encoder's output: computed once.
     max_len : int
         Steps to reserve room for.
+
+    Attributes
+    ----------
+    watched : bool
+        Whether each step leaves its attention weights in ``weights``.
+    weights : tuple of two arrays, or None
+        Of the last step: self-attention's (B, H, length) and cross-attention's (B, H, S).
     """
 
     def __init__(self, memory, max_len):
         self.memory = memory
         self.max_len = max_len
         self.length = 0
+        self.watched, self.weights = False, None
         self._past = None  # of max_len steps, made when the first one shows shapes and dtype
 
     def extend(self, newest):
@@ -93,6 +117,16 @@ class DecoderState:
     def batch(self):
         """Number B of sequences."""
         return len(self.layers[0].memory[0])
+
+    @property
+    def xp(self):
+        """The library that its arrays belong to."""
+        return array_module(self.layers[0].memory[0])
+
+    def watch(self):
+        """Let every step leave its attention weights in the ``weights`` of each layer's state."""
+        for layer in self.layers:
+            layer.watched = True
 
     def reorder(self, rows):
         """Keep the sequences of these indices (B',), in this order: what a beam search does after every step."""

@@ -21,11 +21,14 @@ import numpy as np
 # Functions that compute, and the arguments that CuPy has for them.
 FUNCTIONS = {
     "arange": "start stop step dtype",
+    "argsort": "a axis kind",
     "ascontiguousarray": "a dtype",
+    "concatenate": "tup axis out dtype casting",
     "dot": "a b out",
     "empty": "shape dtype order",
     "full": "shape fill_value dtype order",
     "ones": "shape dtype order",
+    "sort": "a axis kind",
     "stack": "tup axis out dtype casting",
     "tri": "N M k dtype",
     "where": "condition x y",
@@ -43,6 +46,7 @@ METHODS = {
     "argmax": "axis out dtype keepdims",
     "astype": "dtype order casting subok copy",
     "copy": "order",
+    "cumsum": "axis dtype out",
     "fill": "value",
     "max": "axis out keepdims",
     "min": "axis out keepdims",
@@ -56,7 +60,7 @@ VIEWS = "T imag real".split()
 CONSTANTS = ("inf",)
 # What waits for the device and copies from it.
 READS = "__bool__ __complex__ __float__ __format__ __int__ __repr__ __str__ item tolist".split()
-BINARY = "add sub mul truediv pow matmul and xor rshift".split()
+BINARY = "add sub mul truediv pow matmul and or xor rshift".split()
 COMPARISONS = "lt le gt ge eq ne".split()
 UNARY = "neg invert".split()
 

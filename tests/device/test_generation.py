@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minisora.generation import answer, greedy
+from minisora.generation import GenerationConfig, answer, beam_search, generate, greedy
 from minisora.gradcheck.sizes import padded_ids
 
 pytestmark = pytest.mark.fake_device
@@ -59,3 +59,52 @@ def test_answers_are_those_of_the_host(make_model, tokenizer, device):
     model, texts = make_model(), ["甲乙", "丙", "丁戊甲乙丙", "戊"]
     expected = answer(model, tokenizer, tokenizer, texts, max_len=7, batch_size=3)
     assert answer(model.to("cuda"), tokenizer, tokenizer, texts, max_len=7, batch_size=3) == expected
+
+
+STRATEGIES = {
+    "temperature": {"temperature": 0.5},
+    "filters": {"temperature": 0.7, "top_k": 11, "top_p": 0.9},
+    "penalties": {"repetition_penalty": 1.3, "no_repeat_ngram": 2},
+    "beams": {"beams": 3, "n_best": 3, "no_repeat_ngram": 2, "repetition_penalty": 1.1},
+}
+
+
+@pytest.mark.parametrize("changes", [{}, {"copy": True}])
+@pytest.mark.parametrize("options", STRATEGIES.values(), ids=STRATEGIES)
+def test_every_strategy_is_that_of_the_host(make_model, tokenizer, device, options, changes):
+    """With the attention of every step, which is the one thing more that is read."""
+    model, texts = make_model(**changes), ["甲乙", "丙", "丁戊甲乙丙", "戊"]
+
+    def decode():
+        return generate(model, tokenizer, tokenizer, texts, max_len=7, return_attention=True, **options)
+
+    expected = decode()
+    model.to("cuda")
+    for one, other in zip(expected, decode(), strict=True):
+        for mine, theirs in zip(one.hypotheses, other.hypotheses, strict=True):
+            assert mine[:3] == theirs[:3]
+            for maps, others in zip(mine.attention, theirs.attention, strict=True):
+                np.testing.assert_array_equal(maps, others)
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0.5, "top_p": 0.9}, {"repetition_penalty": 1.3}])
+def test_sampling_reads_one_array_of_ids_a_token(make_model, tokenizer, device, options):
+    """And sends what it draws by once, at the beginning."""
+    model = make_model().to("cuda")
+    device.transfers.clear()
+    (one,) = generate(model, tokenizer, tokenizer, ["甲乙丙"], max_len=7, **options)
+    directions = [transfer.direction for transfer in device.transfers]
+    assert len(one.hypotheses[0].ids) == 7
+    assert directions.count("to_host") == 7
+    assert directions.count("to_device") == 2 + ("temperature" in options)  # source, mask and the numbers
+
+
+def test_beam_search_reads_and_sends_one_array_a_token(tiny_model, device):
+    model = tiny_model(4, eos_id=14).to("cuda")
+    source_ids = padded_ids(np.random.default_rng(1), 23, 9, 11)
+    device.transfers.clear()
+    trees = beam_search(model, source_ids, GenerationConfig(beams=3, no_repeat_ngram=2), max_len=13)
+    steps = max(node.step for tree in trees for node in tree.nodes)
+    directions = [transfer.direction for transfer in device.transfers]
+    assert directions.count("to_host") == steps
+    assert directions.count("to_device") == 2 + steps - (steps == 13)  # the source; the rows of the beams

@@ -85,7 +85,7 @@ def test_what_is_not_listed_does_not_exist(x, device):
     with pytest.raises(AttributeError, match="the stand-in for CuPy does not know erf"):
         device.erf(x)
     with pytest.raises(AttributeError):
-        x.cumsum()
+        x.cumprod()
     assert not hasattr(device, "RawModule")
     device.RawModule = dict  # whoever needs more adds it
     assert device.RawModule is dict
