@@ -188,6 +188,14 @@ def test_evaluate_the_corpus_and_a_file(folder, pairs):
     assert "exact match" in table and "baseline" not in table
 
 
+def test_evaluate_with_beams(folder, pairs, monkeypatch):
+    asked = []
+    monkeypatch.setattr("minisora.training.scoring.answer", lambda *args, **o: asked.append(o["beams"]) or [""] * 3)
+    for options in ([], ["--beams", "4"]):
+        good("evaluate", folder, "--data", pairs, "--no-baselines", *options)
+    assert asked == [1, 4]
+
+
 def test_evaluate_mistakes(folder, pairs, tmp_path):
     assert "exclude" in mistake("evaluate", folder, "--data", pairs, "--split", "iid")
     assert "expected a split out of train, dev, iid" in mistake("evaluate", folder, "--split", "middle")

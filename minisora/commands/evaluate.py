@@ -22,21 +22,22 @@ from minisora.commands.own_layers import layer_option, own_layers
 )
 @click.option("--seed", default=0, show_default=True, help="Of the training stream that the set train is taken from.")
 @click.option("--reference", metavar="FILE", help="Training pairs for the baselines; for the corpus its own stream.")
+@click.option("--beams", default=1, show_default=True, type=click.IntRange(1), help="1: greedy decoding.")
 @click.option("--no-baselines", is_flag=True, help="Measure the model alone.")
 @click.option("--mistakes", is_flag=True, help="Show how many mistakes of each kind there are, too.")
 @click.option("--answers", is_flag=True, help="Show the first ten answers of each scenario, too.")
 @device_option
 @layer_option
 @json_option
-def command(name, beside, data, splits, count, seed, reference, no_baselines, mistakes, answers, device, own, as_json):
+def command(name, beside, data, splits, count, seed, reference, beams, no_baselines, device, own, as_json, **parts):
     """Evaluate a bundled model, or the one in a folder, on the corpus's held-out sets or on a file.
 
     The baselines are the most frequent answer and the answer to the nearest training question. With --beside there are
     none, and the table has a row for each model.
     """
-    if data is not None and (splits or mistakes or answers):
+    if data is not None and (splits or any(parts.values())):
         raise click.UsageError("--split, --mistakes and --answers are for the corpus, they exclude --data")
-    if beside and (mistakes or answers):
+    if beside and any(parts.values()):
         raise click.UsageError("--mistakes and --answers are for one model, they exclude --beside")
     from minisora.checkpoint import load
     from minisora.training.evaluation import corpus_sets, evaluate
@@ -48,13 +49,13 @@ def command(name, beside, data, splits, count, seed, reference, no_baselines, mi
     results = {}
     for one, pretrained in models.items():
         pretrained.model.to(device)
-        results[one] = evaluate(pretrained, sets, reference=pairs)
+        results[one] = evaluate(pretrained, sets, reference=pairs, beams=beams)
         results[one]["parameters"] = pretrained.model.num_parameters()
     if as_json:
         print_json({"models": results} if beside else results[name])
         return
     wanted = [(True, comparison_table if beside else evaluation_table)]
-    wanted += [(mistakes, mistakes_table), (answers, answers_list)]
+    wanted += [(parts["mistakes"], mistakes_table), (parts["answers"], answers_list)]
     click.echo("\n\n".join(show(results if beside else results[name]) for asked, show in wanted if asked))
 
 

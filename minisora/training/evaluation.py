@@ -6,7 +6,7 @@ from minisora.training.baselines import MostFrequent, NearestQuestion
 from minisora.training.data import as_pair
 from minisora.training.metrics import bleu, distinct, interval, slot_f1
 from minisora.training.mistakes import count_mistakes
-from minisora.training.scoring import greedy_answers, mean_loss
+from minisora.training.scoring import answer_pairs, mean_loss
 
 APART = ("arithmetic", "generation")  # scenarios that a split's exact match leaves out
 REFERENCE_START = 1 << 20  # of the baselines' training examples: others than those of the row "train"
@@ -46,8 +46,8 @@ def corpus_reference(count=20_000, seed=0):
     return [as_pair(one) for one in islice(stream(seed, "train", REFERENCE_START), count)]
 
 
-def evaluate(pretrained, sets, *, reference=None):
-    """Measure a model on sets of examples, by greedy decoding.
+def evaluate(pretrained, sets, *, reference=None, beams=1):
+    """Measure a model on sets of examples, by greedy decoding or beam search.
 
     Parameters
     ----------
@@ -57,6 +57,8 @@ def evaluate(pretrained, sets, *, reference=None):
         Plain pairs have no scenario: they give loss and exact match alone.
     reference : list of (str, str), optional
         Training pairs for the baselines; None leaves them out.
+    beams : int
+        Hypotheses of the beam search; 1: greedy decoding.
 
     Returns
     -------
@@ -72,7 +74,7 @@ def evaluate(pretrained, sets, *, reference=None):
         if not examples:
             raise ValueError(f"expected examples to evaluate on, got none in {name!r}")
         pairs = [as_pair(one) for one in examples]
-        answers = greedy_answers(*pretrained, pairs)
+        answers = answer_pairs(*pretrained, pairs, beams=beams)
         judged = list(zip(examples, answers, strict=True))
         result["splits"][name] = {**_measures(_plain(judged)), "loss": mean_loss(*pretrained, pairs)}
         if _declining(judged):

@@ -22,17 +22,18 @@ class Score(NamedTuple):
 def score_pairs(model, source_tokenizer, target_tokenizer, pairs, *, batch_tokens=8192):
     """Score a model on (source, target) pairs."""
     pairs = [as_pair(one) for one in pairs]
-    answers = greedy_answers(model, source_tokenizer, target_tokenizer, pairs)
+    answers = answer_pairs(model, source_tokenizer, target_tokenizer, pairs)
     right = sum(given == target for given, (_, target) in zip(answers, pairs, strict=True))
     loss = mean_loss(model, source_tokenizer, target_tokenizer, pairs, batch_tokens=batch_tokens)
     return Score(loss, right / len(pairs), len(pairs))
 
 
-def greedy_answers(model, source_tokenizer, target_tokenizer, pairs):
+def answer_pairs(model, source_tokenizer, target_tokenizer, pairs, beams=1):
     """The model's answers, in order; cut one token behind the longest target, since a longer one is wrong anyway."""
     longest = max(len(target_tokenizer.encode(target)) for _, target in pairs)
     limit = min(longest + 1, model.config.max_len)
-    return answer(model, source_tokenizer, target_tokenizer, [source for source, _ in pairs], max_len=limit)
+    sources = [source for source, _ in pairs]
+    return answer(model, source_tokenizer, target_tokenizer, sources, max_len=limit, beams=beams)
 
 
 def mean_loss(model, source_tokenizer, target_tokenizer, pairs, *, batch_tokens=8192):

@@ -36,7 +36,7 @@ def answered(monkeypatch):
     """Let the model give the second half of JUDGED."""
     replies = {id(one): answer for one, answer in JUDGED}
     monkeypatch.setattr(evaluation, "mean_loss", lambda *_: 0.5)
-    monkeypatch.setattr(evaluation, "greedy_answers", lambda *args: list(replies.values())[: len(args[-1])])
+    monkeypatch.setattr(evaluation, "answer_pairs", lambda *args, **_: list(replies.values())[: len(args[-1])])
 
 
 def test_splits_and_scenarios(answered):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minisora.training import scoring
-from minisora.training.scoring import greedy_answers, mean_loss, score_pairs
+from minisora.training.scoring import answer_pairs, mean_loss, score_pairs
 
 
 def test_the_loss_is_the_mean_over_tokens_pair_by_pair(make_model, pairs, tokenizer):
@@ -33,9 +33,9 @@ def test_exact_match_counts_equal_texts(make_model, pairs, tokenizer, monkeypatc
 
 def test_answers_come_in_order_and_are_cut_behind_the_longest_target(make_model, pairs, tokenizer):
     model = make_model()
-    together = greedy_answers(model, tokenizer, tokenizer, pairs[:11])
+    together = answer_pairs(model, tokenizer, tokenizer, pairs[:11])
     longest = max(len(target) for _, target in pairs[:11])
-    alone = [greedy_answers(model, tokenizer, tokenizer, [(source, "甲" * longest)])[0] for source, _ in pairs[:11]]
+    alone = [answer_pairs(model, tokenizer, tokenizer, [(source, "甲" * longest)])[0] for source, _ in pairs[:11]]
     assert together == alone
     model.decoder.embedded.embedding.table.data[2] = 0  # eos: its logit is 0 then, so an untrained model rarely ends
-    assert max(map(len, greedy_answers(model, tokenizer, tokenizer, pairs[:11]))) <= longest + 1
+    assert max(map(len, answer_pairs(model, tokenizer, tokenizer, pairs[:11]))) <= longest + 1
