@@ -1,6 +1,7 @@
 """The shape of a model: one frozen, validated dataclass, JSON in and out."""
 
 import json
+import reprlib
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, get_args
 
@@ -95,9 +96,9 @@ class SoraConfig:
                 f"d_model is expected to be even where the encoder reads from both ends, got {self.d_model}"
             )
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is expected in [0, 1), got {self.dropout}")
+            raise ValueError(f"dropout is expected in [0, 1), got {self.dropout!r:.40}")
         if not 0 < self.norm_eps < 1:
-            raise ValueError(f"norm_eps is expected in (0, 1), got {self.norm_eps}")
+            raise ValueError(f"norm_eps is expected in (0, 1), got {self.norm_eps!r:.40}")
         sizes = self.source_vocab_size, self.target_vocab_size
         if (self.tie == "all" or self.copy) and sizes[0] != sizes[1]:
             what = "tie='all'" if self.tie == "all" else "copy=True"
@@ -124,7 +125,9 @@ class SoraConfig:
             raise ValueError(f"a configuration is expected as a JSON object, got {type(values).__name__}")
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ValueError(f"unknown in a configuration: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+            raise ValueError(
+                f"unknown in a configuration: {reprlib.repr(unknown)}; known are {', '.join(sorted(known))}"
+            )
         if missing := sorted({"source_vocab_size", "target_vocab_size"} - set(values)):
             raise ValueError(f"a configuration needs {', '.join(missing)}")
         return cls(**values)
@@ -134,12 +137,12 @@ def _check_type(name, kind, value):
     if kind is int:
         smallest = 0 if name.endswith("_id") else 1
         if type(value) is not int or not smallest <= value <= _LIMIT:
-            raise ValueError(f"{name} is expected as an integer in {smallest} .. {_LIMIT}, got {value!r}")
+            raise ValueError(f"{name} is expected as an integer in {smallest} .. {_LIMIT}, got {reprlib.repr(value)}")
     elif kind is float:
         if type(value) not in (int, float):
-            raise ValueError(f"{name} is expected as a number, got {value!r}")
+            raise ValueError(f"{name} is expected as a number, got {reprlib.repr(value)}")
     elif kind is bool:
         if type(value) is not bool:
-            raise ValueError(f"{name} is expected as True or False, got {value!r}")
+            raise ValueError(f"{name} is expected as True or False, got {reprlib.repr(value)}")
     elif value not in get_args(kind):
-        raise ValueError(f"{name} is expected to be one of {', '.join(get_args(kind))}, got {value!r}")
+        raise ValueError(f"{name} is expected to be one of {', '.join(get_args(kind))}, got {reprlib.repr(value)}")

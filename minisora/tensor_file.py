@@ -4,20 +4,21 @@ The format: eight bytes with the header's length, the header (JSON: name to dtyp
 arrays' bytes end to end.
 """
 
-import json
 import math
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from minisora.plain_file import CheckpointError, open_plain, unreadable
+from minisora.strict_json import strict_json
+
 MAX_FILE = 1 << 32
 MAX_HEADER = 1 << 24  # of which a tokenizer of 100,000 tokens takes 2 MB
+MAX_NAME = 256  # characters
+CHUNK = 1 << 16  # values that are checked and handed on together
 DTYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
-
-
-class CheckpointError(ValueError):
-    """A file of a model or a training cannot be used; the message says which and why."""
 
 
 class Entry(NamedTuple):
@@ -55,8 +56,48 @@ def tensors_to_bytes(tensors, description=None):
     return safetensors.numpy.save(ordered, metadata=None if description is None else {"minisora": description})
 
 
-def read_header(path):
-    """Read and check the header; no array is read.
+class TensorFile(NamedTuple):
+    """An open file whose header has been checked, so that what is read later belongs to it."""
+
+    path: Path
+    file: BinaryIO
+    header: Header
+
+    def chunks(self):
+        """Yield (name, start, values): each array as flat pieces, in the order of the bytes; a value that is not finite
+        is a CheckpointError.
+        """
+        try:
+            self.file.seek(self.header.size)
+            for name, entry in self.header.entries.items():
+                size = math.prod(entry.shape)
+                for start in range(0, size, CHUNK):
+                    count = min(CHUNK, size - start)
+                    values = np.frombuffer(self.file.read(count * entry.dtype.itemsize), entry.dtype)
+                    if values.size != count:
+                        raise CheckpointError(f"{self.path} ends in the middle of {name}")
+                    if not np.isfinite(values).all():
+                        raise CheckpointError(f"{self.path} has a value in {name} that is not finite")
+                    yield name, start, values
+        except OSError as error:
+            raise unreadable(self.path, error) from None
+
+    def arrays(self):
+        """Name to array, all of them."""
+        arrays = {name: np.empty(entry.shape, entry.dtype) for name, entry in self.header.entries.items()}
+        self.read_into(arrays)
+        return arrays
+
+    def read_into(self, arrays):
+        """Fill NumPy arrays of the header's names and shapes with the file's values."""
+        flat = {name: a.reshape(-1) if a.flags.c_contiguous else a.flat for name, a in arrays.items()}
+        for name, start, values in self.chunks():
+            flat[name][start : start + values.size] = values
+
+
+@contextmanager
+def open_tensors(path):
+    """Open a file and check its header; no array is read.
 
     Raises
     ------
@@ -64,44 +105,40 @@ def read_header(path):
         When the file is missing, too large, not in the format, or its byte ranges do not fill it exactly.
     """
     path = Path(path)
-    try:
-        size = path.stat().st_size
-        with open(path, "rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if not 8 < size <= MAX_FILE or not 2 <= length <= min(MAX_HEADER, size - 8):
-                raise CheckpointError(f"{path} is not a safetensors file: {size} bytes with a header of {length}")
-            fields = _parse(file.read(length), path)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
+    with open_plain(path) as file:
+        try:
+            header = _read_header(file, path)
+        except OSError as error:
+            raise unreadable(path, error) from None
+        yield TensorFile(path, file, header)
+
+
+def read_header(path):
+    """The checked header of a file; see `open_tensors`."""
+    with open_tensors(path) as file:
+        return file.header
+
+
+def read_tensors(path):
+    """Name to array, all of them; a value that is not finite is a CheckpointError."""
+    with open_tensors(path) as file:
+        return file.arrays()
+
+
+def _read_header(file, path):
+    size = file.seek(0, 2)
+    file.seek(0)
+    length = int.from_bytes(file.read(8), "little")
+    if not 8 < size <= MAX_FILE or not 2 <= length <= min(MAX_HEADER, size - 8):
+        raise CheckpointError(f"{path} is not a safetensors file: {size} bytes with a header of {length}")
+    fields = _parse(file.read(length), path)
     metadata = fields.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise CheckpointError(f"{path} has metadata that are not strings")
     entries = [(name, _entry(name, field, path)) for name, field in fields.items()]
-    entries = dict(sorted(entries, key=lambda item: item[1].start))
+    entries = dict(sorted(entries, key=lambda item: (item[1].start, item[1].stop)))
     _check_ranges(entries, size - 8 - length, path)
     return Header(entries, metadata.get("minisora"), 8 + length)
-
-
-def read_tensors(path, header=None):
-    """Yield (name, array) for every array, in the order of the bytes; a non-finite value is a CheckpointError."""
-    header = header or read_header(path)
-    with open(path, "rb") as file:
-        file.seek(header.size)
-        for name, entry in header.entries.items():
-            array = np.fromfile(file, entry.dtype, math.prod(entry.shape))
-            if array.nbytes != entry.stop - entry.start:
-                raise CheckpointError(f"{path} ends in the middle of {name}")
-            if not np.isfinite(array).all():
-                raise CheckpointError(f"{path} has a value in {name} that is not finite")
-            yield name, array.reshape(entry.shape)
-
-
-def strict_json(text):
-    """json.loads, but ValueError where an object has the same key twice or nests too deep."""
-    try:
-        return json.loads(text, object_pairs_hook=_no_duplicates)
-    except RecursionError:
-        raise ValueError("it nests too deep") from None
 
 
 def _parse(header, path):
@@ -114,14 +151,10 @@ def _parse(header, path):
     return fields
 
 
-def _no_duplicates(pairs):
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("the same key occurs twice")
-    return dict(pairs)
-
-
 def _entry(name, field, path):
     """One header field as an Entry, or CheckpointError."""
+    if not name.isprintable() or len(name) > MAX_NAME:
+        raise CheckpointError(f"{path} has an array with a name that is not understood, {name[:80]!r}")
     known = isinstance(field, dict) and field.keys() == {"dtype", "shape", "data_offsets"}
     if not known or not isinstance(field["dtype"], str) or field["dtype"] not in DTYPES:
         raise CheckpointError(

@@ -13,19 +13,22 @@ SOURCES = {"minisora": ROOT / "minisora", "minisora.kernels": ROOT / "kernels"}
 
 # Each part of minisora, and what it may import besides itself, as DESIGN's arrows run:
 # cli -> benchmarks, training -> generation, gradcheck, checkpoint -> model -> layers -> kernels.
-GROUND = {"kernels", "text", "corpus", "config", "settings", "files", "pretrained"}
+GROUND = {"kernels", "text", "corpus", "config", "settings", "files", "plain_file", "strict_json", "pretrained"}
 MODEL = GROUND | {"layers", "model"}
 CHECKED = MODEL | {"tensor_file", "checkpoint", "generation", "gradcheck"}
 MAY_IMPORT = {
     "kernels": set(),
-    "text": {"kernels", "files", "settings"},  # word vectors: compiled loops, and files that survive a crash
+    # word vectors: compiled loops, and files that survive a crash; checkpoint: classmethods that only delegate
+    "text": {"kernels", "files", "settings", "checkpoint"},
     "corpus": set(),
     "config": set(),
     "settings": set(),
     "files": set(),
+    "plain_file": set(),
+    "strict_json": set(),
     "pretrained": set(),
     "layers": {"kernels"},
-    "tensor_file": {"files", "kernels"},
+    "tensor_file": {"plain_file", "strict_json"},
     "model": {"layers", "kernels", "config", "checkpoint"},  # checkpoint: its classmethods for files only delegate
     "checkpoint": MODEL | {"tensor_file"},
     "generation": MODEL,
@@ -39,7 +42,7 @@ MAY_IMPORT = {
     "cli": {"commands"},
     "__main__": {"cli"},
 }
-ONLY_HERE = {("model", "checkpoint")}  # imports that must stand inside a function
+ONLY_HERE = {("model", "checkpoint"), ("text", "checkpoint")}  # imports that must stand inside a function
 
 
 def python_files():

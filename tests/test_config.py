@@ -70,7 +70,10 @@ def test_a_value_out_of_range_is_refused(changes, message):
         ("[" * 100_000, "expected as JSON"),
         ("[1]", "expected as a JSON object, got list"),
         (json.dumps(dict(source_vocab_size=11)), "needs target_vocab_size"),
-        (json.dumps(dict(source_vocab_size=11, target_vocab_size=13, layers=3)), "unknown in a configuration: layers"),
+        (
+            json.dumps(dict(source_vocab_size=11, target_vocab_size=13, layers=3)),
+            r"unknown in a configuration: \['layers'\]",
+        ),
     ],
 )
 def test_text_that_is_no_configuration_is_refused(text, message):

@@ -23,7 +23,7 @@ class Parameter:
 
     def __init__(self, data, *, trainable=True, decay=True):
         self.data = data
-        self.grad = array_module(data).zeros_like(data)
+        self.grad = array_module(data).zeros(data.shape, data.dtype)  # zeros_like would fill the memory, and at once
         self.trainable = trainable
         self.decay = decay
 

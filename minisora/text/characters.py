@@ -1,5 +1,7 @@
 """A vocabulary of characters that loses nothing: what it does not know, it spells in UTF-8 bytes."""
 
+import reprlib
+
 from minisora.text.byte_pieces import FIRST_BYTE, FIRST_LEARNT, FIXED, BytePieces
 from minisora.text.checks import check_distinct, check_list, has_surrogate, room_for
 from minisora.text.counting import frequent_units
@@ -21,7 +23,9 @@ class CharacterVocabulary(BytePieces):
         check_distinct(learnt)
         for token in learnt:
             if len(token) != 1 or has_surrogate(token):
-                raise ValueError(f"a token of a characters vocabulary is one Unicode scalar value, got {token!r}")
+                raise ValueError(
+                    f"a token of a characters vocabulary is one Unicode scalar value, got {reprlib.repr(token)}"
+                )
         self.learnt = tuple(learnt)
         super().__init__([character.encode() for character in self.learnt])
         self._ids = {character: FIRST_LEARNT + i for i, character in enumerate(self.learnt)}

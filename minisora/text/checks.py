@@ -1,5 +1,6 @@
 """What texts and vocabularies must be; every mistake is a ValueError of one sentence."""
 
+import reprlib
 from collections import Counter
 
 
@@ -20,7 +21,7 @@ def check_distinct(tokens):
         raise ValueError("the tokens of a vocabulary must be a sequence of strings")
     repeated = [token for token, count in Counter(tokens).items() if count > 1]
     if repeated:
-        raise ValueError(f"each token of a vocabulary must occur once, {repeated[0]!r} occurs more often")
+        raise ValueError(f"each token of a vocabulary must occur once, {reprlib.repr(repeated[0])} occurs more often")
 
 
 def check_list(name, value):

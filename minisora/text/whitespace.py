@@ -1,6 +1,7 @@
 """A vocabulary of what stands between white space: phones, or text that is segmented already."""
 
 import re
+import reprlib
 
 from minisora.text.checks import check_distinct, check_list, has_surrogate, room_for
 from minisora.text.counting import frequent_units
@@ -25,7 +26,9 @@ class WhitespaceVocabulary:
         check_distinct(learnt)
         for token in learnt:
             if token.split() != [token] or has_surrogate(token):
-                raise ValueError(f"a token of a whitespace vocabulary is text without white space, got {token!r}")
+                raise ValueError(
+                    f"a token of a whitespace vocabulary is text without white space, got {reprlib.repr(token)}"
+                )
         self.learnt = tuple(learnt)
         self.labels = [*SPECIALS, *self.learnt]
         self._ids = {word: len(SPECIALS) + i for i, word in enumerate(self.learnt)}

@@ -12,13 +12,16 @@ from typing import NamedTuple
 
 from minisora.checkpoint import CheckpointError, host, load_into, model_files, read_pointer
 from minisora.files import new_folder, remove_folder, remove_leftovers, replace_file, write_file
-from minisora.tensor_file import read_tensors, strict_json, tensors_to_bytes
+from minisora.plain_file import read_plain
+from minisora.strict_json import strict_json
+from minisora.tensor_file import read_tensors, tensors_to_bytes
 from minisora.training.batching import Position
 from minisora.training.config import TrainingConfig
 from minisora.training.data import describe_pairs
 
 OPTIMIZER = "optimizer.safetensors"
 TRAINER = "trainer.json"
+MAX_STATE = 1 << 20  # bytes
 
 
 @dataclass
@@ -113,7 +116,7 @@ def resume_checkpoint(folder, trainer):
     _check_training(path, trainer, state)
     load_into(path, trainer.model, lambda description: _check_model(path, trainer, description))
     try:
-        trainer.optimizer.load_state(dict(read_tensors(path / OPTIMIZER)), state.progress.step)
+        trainer.optimizer.load_state(read_tensors(path / OPTIMIZER), state.progress.step)
     except ValueError as error:
         raise CheckpointError(f"{path / OPTIMIZER} cannot be used: {error}") from None
     return state.progress
@@ -123,7 +126,7 @@ def read_state(folder):
     """The State in a checkpoint's folder; CheckpointError where its ``trainer.json`` is none."""
     path = Path(folder) / TRAINER
     try:
-        fields = strict_json(path.read_text(encoding="utf-8"))
+        fields = strict_json(read_plain(path, MAX_STATE) or "", nan=True)  # a loss may be none
         if not isinstance(fields, dict) or not {"progress", "config", "data"} <= fields.keys():
             raise ValueError("expected a JSON object with progress, config and data")
         config = TrainingConfig.from_json(json.dumps(fields["config"]))

@@ -10,7 +10,7 @@ import pytest
 import safetensors.numpy
 
 from minisora import pretrained
-from minisora.checkpoint import CheckpointError, Description, _least_values, load, model_files, save
+from minisora.checkpoint import CheckpointError, load, model_files, save
 from minisora.config import SoraConfig
 from minisora.layers.attention import MultiHeadAttention
 from minisora.layers.normalization import LayerNorm
@@ -65,15 +65,6 @@ def test_a_recurrent_encoder_there_and_back(tmp_path, cell, bidirectional, norm)
     np.testing.assert_array_equal(model(ids, ids), back(ids, ids))
 
 
-@pytest.mark.parametrize(("cell", "bidirectional", "norm"), RECURRENT)
-def test_what_a_recurrent_encoder_needs_at_least_is_what_it_has(cell, bidirectional, norm):
-    """All but biases and norms is counted, and nothing that is not there."""
-    options = {"encoder": "rnn", "cell": cell, "bidirectional": bidirectional, "norm": norm, "num_encoder_layers": 3}
-    model = make_model(tie="all", **options)
-    counted = sum(p.data.size for name, p in model.parameters() if not name.endswith(("bias", "gamma", "beta", ".c")))
-    assert _least_values(Description(model.config, SOURCE, SOURCE)) == counted
-
-
 def test_a_copy_head_there_and_back(tmp_path):
     model = make_model(copy=True, tie="all")
     save(tmp_path / "model", model, SOURCE)
@@ -81,17 +72,16 @@ def test_a_copy_head_there_and_back(tmp_path):
     assert_same(model, back)
     ids = SOURCE.encode("今天天气", return_tensors="np")
     np.testing.assert_array_equal(model(ids, ids), back(ids, ids))
-    counted = sum(p.data.size for name, p in model.parameters() if not name.endswith(("bias", "gamma", "beta")))
-    assert _least_values(Description(model.config, SOURCE, SOURCE)) == counted
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         (dict(cell="rnn"), "the shape .* where its config implies"),
-        (dict(bidirectional=False), "left_to_right.u', which its config does not imply"),
+        (dict(bidirectional=False), "has no encoder.stack.recurrent.layers.0.w_x.weight"),
         (dict(encoder="transformer"), "which its config implies"),
-        (dict(num_encoder_layers=1 << 20), "fewer numbers than its config needs"),
+        (dict(num_encoder_layers=3), "has no encoder.stack.recurrent.layers.2.left_to_right.w_x.weight"),
+        (dict(num_encoder_layers=1 << 20), "fewer arrays than its config has layers"),
     ],
 )
 def test_another_recurrent_encoder_than_the_config_implies(tmp_path, changes, message):
@@ -323,7 +313,7 @@ def change_first(function):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.pop("encoder.embedded.embedding.table"), "fewer numbers|has no encoder.embedded.embedding.table"),
+        (lambda t: t.pop("encoder.embedded.embedding.table"), "has no encoder.embedded.embedding.table"),
         (lambda t: t.pop("decoder.stack.norm.gamma"), "has no decoder.stack.norm.gamma"),
         (lambda t: t.update(more=np.zeros(3, np.float32)), "has 'more', which its config does not imply"),
         (change_first(lambda a: a.T), "the shape .* where its config implies"),
@@ -345,13 +335,16 @@ def test_other_arrays_than_the_config_implies(tmp_path, change, message):
         (lambda d: d.update(more=2), "does not understand"),
         (lambda d: d.update(layers="norm"), "does not understand"),
         (lambda d: d.update(layers=[3]), "does not understand"),
+        (lambda d: d.update(layers=["colour"]), "does not understand"),
+        (lambda d: d.update(layers=["norm", "norm"]), "does not understand"),
         (lambda d: d.update(layers=["norm"]), "own norm layer; give layers="),
         (lambda d: d.pop("config"), r"has no config\.json"),
         (lambda d: d["config"].update(d_model=-6), "does not describe a model"),
         (lambda d: d["config"].update(colour=3), "does not describe a model"),
-        (lambda d: d["config"].update(d_model=1 << 20), "fewer numbers than its config needs"),
-        (lambda d: d["config"].update(num_encoder_layers=1 << 20), "fewer numbers than its config needs"),
-        (lambda d: d["config"].update(max_len=1 << 24, positions="learned"), "fewer numbers than its config needs"),
+        (lambda d: d["config"].update(d_model=1 << 20), "the shape .* where its config implies"),
+        (lambda d: d["config"].update(num_encoder_layers=1 << 20), "fewer arrays than its config has layers"),
+        (lambda d: d["config"].update(num_encoder_layers=2), "has no encoder.stack.layers.1.self_attention.w_q.weight"),
+        (lambda d: d["config"].update(max_len=1 << 24, positions="learned"), "has no encoder.embedded.positions.table"),
         (lambda d: d["config"].update(num_heads=4), "does not describe a model"),
         (lambda d: d["tokenizer"]["tokens"].pop(), "expected a source tokenizer of"),
         (lambda d: d.update(tokenizer=[]), "does not describe a model"),
