@@ -8,7 +8,7 @@ import click
 import minisora
 from minisora.commands.lazy import LazyCommands
 
-COMMANDS = ("chat", "train", "tune", "evaluate", "corpus", "vectors", "gradcheck", "bench", "info")
+COMMANDS = ("chat", "train", "tune", "evaluate", "download", "corpus", "vectors", "gradcheck", "bench", "info")
 
 
 class Minisora(LazyCommands):

@@ -19,6 +19,14 @@ def write_file(path, data):
         os.fsync(file.fileno())
 
 
+def copy_file(source, path):
+    """Write what is left in an open file to another, and sync it."""
+    with open(path, "wb") as file:
+        shutil.copyfileobj(source, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def replace_file(path, data):
     """Write bytes to ``path`` at once: a reader finds the old content or the new."""
     path = Path(path)

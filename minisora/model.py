@@ -253,14 +253,59 @@ class SoraModel(Layer):
         )
 
     @classmethod
-    def from_pretrained(cls, name_or_folder, *, layers=None):
-        """Load a bundled model by its name, such as ``"sora/sora-base"``, or a folder that `save_pretrained` wrote."""
+    def from_pretrained(cls, name_or_folder, *, layers=None, revision=None):
+        """Load a model.
+
+        Parameters
+        ----------
+        name_or_folder : str or path
+            A bundled model such as ``"sora/sora-base"``, looked up first; ``"hub:owner/name"`` or
+            ``"hub:owner/name@revision"`` (extra ``hub``); a folder that `save_pretrained` or a training wrote.
+        layers : dict, optional
+            Own layers that the model was saved with.
+        revision : str, optional
+            Branch, tag or commit on the hub.
+
+        Raises
+        ------
+        CheckpointError
+            In one sentence, when anything is missing or not as it should be.
+        """
         from minisora.checkpoint import load
 
-        return load(name_or_folder, layers=layers).model
+        return load(name_or_folder, layers=layers, revision=revision).model
 
-    def save_pretrained(self, folder, source_tokenizer, target_tokenizer=None):
-        """Write the model and its tokenizers to a new folder."""
+    def save_pretrained(self, folder, source_tokenizer, target_tokenizer=None, *, dtype=None):
+        """Write the model and its tokenizers to a folder; ``dtype=np.float16`` halves the file."""
         from minisora.checkpoint import save
 
-        save(folder, self, source_tokenizer, target_tokenizer)
+        save(folder, self, source_tokenizer, target_tokenizer, dtype=dtype)
+
+    def push_to_hub(self, name, source_tokenizer, target_tokenizer=None, *, card=None, private=None, dtype=None):
+        """Put the model and its tokenizers on the hub, in one commit (extra ``hub``).
+
+        Parameters
+        ----------
+        name : str
+            ``"owner/name"``; made where it is not there.
+        source_tokenizer, target_tokenizer : SoraTokenizer
+        card : str, optional
+            Text of the README.md. None: one with the model's shape where there is none yet.
+        private : bool, optional
+            Whether a new repository is; None: what the account says.
+        dtype : dtype, optional
+            As `save_pretrained` takes it.
+
+        Returns
+        -------
+        str
+            The name ``"hub:owner/name@commit"``, which loads just this model for ever.
+
+        Raises
+        ------
+        CheckpointError
+            In one sentence, when the hub does not take it.
+        """
+        from minisora.checkpoint.hub import push
+
+        return push(name, self, source_tokenizer, target_tokenizer, card=card, private=private, dtype=dtype)

@@ -41,10 +41,10 @@ def read_plain(path, most):
         if not os.path.lexists(path):
             return None
         with open_plain(path) as file:
-            content = file.read(most + 1)
-        if len(content) > most:
-            raise CheckpointError(f"{path} has more than {most} bytes")
-        return content.decode("utf-8")
+            size = os.fstat(file.fileno()).st_size
+            if size > most:
+                raise CheckpointError(f"{path} has more than {most} bytes")
+            return file.read(size).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise unreadable(path, error) from None
 

@@ -6,6 +6,7 @@ replacing this one file replaces the model. The others are copies for people and
 is an error, a missing one is not.
 """
 
+from minisora.checkpoint.copying import download
 from minisora.checkpoint.description import Description, check_tokenizers
 from minisora.checkpoint.folder import read_pointer, resolve
 from minisora.checkpoint.loading import Pretrained, load, load_into, load_tokenizers
@@ -17,6 +18,7 @@ __all__ = [
     "Description",
     "Pretrained",
     "check_tokenizers",
+    "download",
     "host",
     "load",
     "load_into",

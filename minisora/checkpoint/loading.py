@@ -1,5 +1,6 @@
 """Reading a model's folder, trusting nobody: what a file says of itself is checked before a number of it is read."""
 
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -116,7 +117,7 @@ def load_into(folder, model, check):
 def load_tokenizers(name_or_folder, revision=None):
     """The tokenizers of a model, source and target, or those of a folder that has no model; no array is read."""
     folder = locate(name_or_folder, revision)
-    if not (folder / MODEL).exists() and (folder / TOKENIZER).exists():
+    if not os.path.lexists(folder / MODEL) and os.path.lexists(folder / TOKENIZER):
         source, target = (_read_tokenizer(folder / name) for name in (TOKENIZER, TARGET_TOKENIZER))
         return source, target or source
     folder = resolve(folder)

@@ -255,6 +255,34 @@ class SoraTokenizer:
         """Read a file that `save` wrote."""
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
 
+    @classmethod
+    def from_pretrained(cls, name_or_folder, *, target=False, revision=None):
+        """The tokenizer of a model, by any name that `SoraModel.from_pretrained` takes; no array is read.
+
+        Parameters
+        ----------
+        name_or_folder : str or path
+            Or a folder that `save_pretrained` wrote.
+        target : bool
+            The target's tokenizer; most models have one for both sides.
+        revision : str, optional
+            Branch, tag or commit on the hub.
+
+        Raises
+        ------
+        CheckpointError
+            In one sentence, when anything is missing or not as it should be.
+        """
+        from minisora.checkpoint import load_tokenizers
+
+        return load_tokenizers(name_or_folder, revision)[bool(target)]
+
+    def save_pretrained(self, folder):
+        """Write ``tokenizer.json`` to a folder; where a model lies there, it must be the model's own tokenizer."""
+        from minisora.checkpoint import save_tokenizer
+
+        save_tokenizer(folder, self)
+
 
 def check_kind(kind):
     """Raise ValueError unless kind names a vocabulary."""
