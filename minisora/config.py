@@ -119,8 +119,13 @@ class SoraConfig:
         """
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"a configuration is expected as JSON, but: {error}") from error
+        return cls.from_dict(values)
+
+    @classmethod
+    def from_dict(cls, values):
+        """Build a configuration from what `from_json` found in the text; the same is refused."""
         if not isinstance(values, dict):
             raise ValueError(f"a configuration is expected as a JSON object, got {type(values).__name__}")
         known = {field.name for field in fields(cls)}

@@ -34,34 +34,46 @@ def description_text(texts, layers):
 def describe(folder, header):
     """Config and tokenizers from the header of a folder's model, else from the copies beside it."""
     path = folder / MODEL
-    copies = {name: read_plain(folder / name, MAX_COPY) for name in COPIES}
+    copies = {name: read_json(folder / name) for name in COPIES}
+    copies = {name: content for name, content in copies.items() if content is not None}
     if header.description is None:
         return parse(copies, folder)
     fields = _fields(header.description, path)
-    own = {name: json.dumps(fields[key]) if (key := Path(name).stem) in fields else None for name in COPIES}
+    own = {name: fields[key] for name in COPIES if (key := Path(name).stem) in fields}
     description = parse(own, path)
-    beside = {name: text for name, text in copies.items() if text is not None}
-    if beside and parse({**own, **beside}, folder) != description:
+    if copies and parse({**own, **copies}, folder) != description:
         raise CheckpointError(
             f"the JSON files in {folder} and the header of {MODEL} disagree; delete those that are wrong"
         )
     return description._replace(layers=tuple(sorted(fields.get("layers", []))))
 
 
-def parse(texts, place):
-    """Config and tokenizers from their JSON texts, by the name of their copy."""
+def read_json(path):
+    """The object in a JSON file; None where there is no file."""
+    text = read_plain(path, MAX_COPY)
+    if text is None:
+        return None
+    try:
+        content = strict_json(text)
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is not a JSON object")
+    return content
+
+
+def parse(parts, place):
+    """Config and tokenizers from what their JSON texts hold, by the name of their copy."""
     from minisora.config import SoraConfig
     from minisora.text.tokenizer import SoraTokenizer
 
     for name in (CONFIG, TOKENIZER):
-        if texts[name] is None:
+        if name not in parts:
             raise CheckpointError(f"{place} has no {name}")
     try:
-        for text in filter(None, texts.values()):
-            strict_json(text)
-        config = SoraConfig.from_json(texts[CONFIG])
-        source = SoraTokenizer.from_json(texts[TOKENIZER])
-        target = source if texts[TARGET_TOKENIZER] is None else SoraTokenizer.from_json(texts[TARGET_TOKENIZER])
+        config = SoraConfig.from_dict(parts[CONFIG])
+        source = SoraTokenizer.from_dict(parts[TOKENIZER])
+        target = SoraTokenizer.from_dict(parts[TARGET_TOKENIZER]) if TARGET_TOKENIZER in parts else source
     except ValueError as error:
         raise CheckpointError(f"{place} does not describe a model: {error}") from None
     check_tokenizers(config, source, target, CheckpointError)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minisora.checkpoint.description import MAX_COPY, describe
+from minisora.checkpoint.description import describe, read_json
 from minisora.checkpoint.folder import MODEL, TARGET_TOKENIZER, TOKENIZER, locate, resolve
 from minisora.checkpoint.implied import implied_arrays
 from minisora.kernels import array_module
-from minisora.plain_file import CheckpointError, read_plain
-from minisora.strict_json import strict_json
+from minisora.plain_file import CheckpointError
 from minisora.tensor_file import open_tensors
 
 if TYPE_CHECKING:
@@ -129,12 +128,9 @@ def load_tokenizers(name_or_folder, revision=None):
 def _read_tokenizer(path):
     from minisora.text.tokenizer import SoraTokenizer
 
-    text = read_plain(path, MAX_COPY)
-    if text is None:
-        return None
+    content = read_json(path)
     try:
-        strict_json(text)
-        return SoraTokenizer.from_json(text)
+        return None if content is None else SoraTokenizer.from_dict(content)
     except ValueError as error:
         raise CheckpointError(f"{path} is not a tokenizer: {error}") from None
 

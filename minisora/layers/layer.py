@@ -19,13 +19,30 @@ class Parameter:
         False for norms, biases and embeddings, which weight decay leaves alone.
     """
 
-    __slots__ = ("data", "decay", "grad", "trainable")
+    __slots__ = ("_grad", "data", "decay", "trainable")
 
     def __init__(self, data, *, trainable=True, decay=True):
         self.data = data
-        self.grad = array_module(data).zeros(data.shape, data.dtype)  # zeros_like would fill the memory, and at once
+        self._grad = None
         self.trainable = trainable
         self.decay = decay
+
+    @property
+    def grad(self):
+        """Zeros until backward adds; made when first asked for, since a model that only answers needs none."""
+        if self._grad is None:
+            self._grad = array_module(self.data).zeros_like(self.data)
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad):
+        self._grad = grad
+
+    def move(self, move):
+        """Bring data and gradient to where the function ``move`` brings an array."""
+        self.data = move(self.data)
+        if self._grad is not None:
+            self._grad = move(self._grad)
 
     def __repr__(self):
         return f"Parameter({self.data.shape}, {self.data.dtype})"
@@ -112,7 +129,7 @@ class Layer:
         """
         move = mover(device)
         for _, parameter in self.parameters():
-            parameter.data, parameter.grad = move(parameter.data), move(parameter.grad)
+            parameter.move(move)
         return self
 
 

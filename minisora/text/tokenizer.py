@@ -221,6 +221,11 @@ class SoraTokenizer:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"a tokenizer file must be JSON: {error}") from None
+        return cls.from_dict(content)
+
+    @classmethod
+    def from_dict(cls, content):
+        """Build a tokenizer from what `from_json` found in the text; the same is refused."""
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f'a tokenizer file must be a JSON object with "format": "{FORMAT}"')
         if content.get("version") != VERSION:
@@ -228,9 +233,9 @@ class SoraTokenizer:
             raise ValueError(f"a tokenizer file of version {VERSION} is expected, got {got}")
         check_kind(content.get("kind"))
         vocabulary = VOCABULARIES[content["kind"]]
-        form = content.pop("normalization", None)
+        form = content.get("normalization")
         check_form(form)
-        if set(content) != {"format", "version", "kind", *vocabulary.fields}:
+        if set(content) - {"normalization"} != {"format", "version", "kind", *vocabulary.fields}:
             expected = " and ".join(vocabulary.fields)
             got = reprlib.repr(sorted(content))
             raise ValueError(f"a tokenizer file of {vocabulary.kind} has format, version, kind, {expected}, got {got}")

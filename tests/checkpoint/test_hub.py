@@ -90,7 +90,7 @@ def test_what_is_not_on_the_hub_is_one_sentence(hub, ask, small_files):
     assert ask(LOAD.format("")) == "hub:a/b has no model.safetensors"
     assert ask(LOAD.format(", revision='none'")).startswith("cannot fetch hub:a/b@none: ")
     hub.commit("a/b", small_files() | {"tokenizer.json": b"[]"})
-    assert "does not describe a model" in ask(LOAD.format(""))
+    assert "tokenizer.json is not a JSON object" in ask(LOAD.format(""))
 
 
 def test_nothing_is_fetched_that_is_too_large(hub, ask, small_files):

@@ -54,10 +54,12 @@ def test_a_file_of_another_program_is_not_replaced(tmp_path, source):
         source.save_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": 1, "format": 1}', "NaN", "[" * 99999, "\ufeff{}"])
+@pytest.mark.parametrize(
+    "text", ["{", "{}", "[]", '{"format": 1, "format": 1}', "null", '{"a": NaN}', "[" * 99999, "\ufeff{}"]
+)
 def test_a_file_that_is_no_tokenizer(tmp_path, text):
     (tmp_path / "tokenizer.json").write_text(text, encoding="utf-8")
-    with pytest.raises(CheckpointError, match=r"tokenizer\.json is not a tokenizer: ") as caught:
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json is not ") as caught:
         SoraTokenizer.from_pretrained(tmp_path)
     assert "\n" not in str(caught.value)
 

@@ -1,5 +1,6 @@
 """The tree of parameters."""
 
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,3 +81,22 @@ def test_to_cpu_keeps_everything(rng):
     for data, (_, parameter) in zip(before, layer.parameters(), strict=True):
         np.testing.assert_array_equal(data, parameter.data)
         np.testing.assert_array_equal(parameter.grad, np.zeros_like(data))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_gradient_is_zeros_from_the_first_look_and_the_same_array_from_then_on(dtype):
+    parameter = Parameter(np.ones((3, 2), dtype))
+    parameter.grad += 2
+    assert parameter.grad.dtype == dtype and parameter.grad.tolist() == [[2, 2]] * 3
+    parameter.move(lambda array: array + 1)
+    assert parameter.data.tolist() == [[2, 2]] * 3 and parameter.grad.tolist() == [[3, 3]] * 3
+
+
+def test_a_model_that_only_answers_has_no_gradients():
+    parameter = Parameter(np.ones((1000, 1000), np.float32))
+    tracemalloc.start()
+    try:
+        Parameter(parameter.data).move(np.asarray)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
