@@ -34,9 +34,10 @@ def download(name, folder, *, revision=None, layers=None):
         raise ValueError(f"expected a new folder, got {str(folder)!r}, which is there already")
     found = _with_card(name, revision)
     pretrained = load(found, layers=layers)
+    there = {MODEL, *os.listdir(found)}
     with new_folder(folder) as temporary:
         for file in (MODEL, *COPIES, CARD):
-            if os.path.lexists(found / file):
+            if file in there:
                 with open_plain(found / file) as source:
                     copy_file(source, temporary / file)
     return pretrained
