@@ -8,7 +8,9 @@ import click
 import minisora
 from minisora.commands.lazy import LazyCommands
 
-COMMANDS = ("chat", "train", "tune", "evaluate", "download", "corpus", "vectors", "gradcheck", "bench", "info")
+COMMANDS = (
+    "chat", "train", "tune", "evaluate", "download", "corpus", "vectors", "gradcheck", "bench", "info", "article",
+)  # fmt: skip
 
 
 class Minisora(LazyCommands):

@@ -37,8 +37,10 @@ MAY_IMPORT = {
     "plotting": CHECKED,
     "mermaid": MODEL,
     "info": {"kernels", "pretrained"},
+    "article": set(),
+    "walk": MODEL,
     "benchmarks": CHECKED | {"training", "plotting", "info", "commands"},
-    "commands": CHECKED | {"training", "plotting", "benchmarks", "mermaid", "info"},
+    "commands": CHECKED | {"training", "plotting", "benchmarks", "mermaid", "info", "article", "walk"},
     "cli": {"commands"},
     "__main__": {"cli"},
 }
