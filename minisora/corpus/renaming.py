@@ -35,7 +35,7 @@ def renamed(example, dice):
     dice : Dice
         What the names depend on.
     """
-    own = {name for name in _flat(example.slots) if name in KIND_OF}
+    own = {name for name in example.slot_texts() if name in KIND_OF}
     if not own:
         return example
     new = {}
@@ -50,15 +50,6 @@ def renamed(example, dice):
 
     changed = {field: change(getattr(example, field)) for field in ("source", "target", "keywords", "references")}
     return replace(example, slots=change(example.slots), **changed)
-
-
-def _flat(values):
-    """Yield the texts in tuples of tuples."""
-    for value in values:
-        if isinstance(value, tuple):
-            yield from _flat(value)
-        else:
-            yield value
 
 
 def _made_up(dice, name, taken):

@@ -54,6 +54,18 @@ class Example:
     keywords: tuple = ()
     references: tuple = ()
 
+    def slot_texts(self):
+        """Yield the texts in ``slots``, those of pairs one by one."""
+        return _texts(self.slots)
+
+
+def _texts(values):
+    for value in values:
+        if isinstance(value, tuple):
+            yield from _texts(value)
+        else:
+            yield value
+
 
 def example(seed, index, split="train"):
     """Return one example of the stream.

@@ -42,16 +42,7 @@ def slot_f1(judged):
 
 def mentioned_slots(example, text):
     """Return the set of the example's slots that a text mentions."""
-    return {slot for slot in _texts(example.slots) if _mentions(text, slot)}
-
-
-def _texts(values):
-    """Yield the texts in tuples of tuples."""
-    for value in values:
-        if isinstance(value, str):
-            yield value
-        else:
-            yield from _texts(value)
+    return {slot for slot in example.slot_texts() if _mentions(text, slot)}
 
 
 def _mentions(text, slot):
