@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").rglob("*.py"))
 
 
 def cells_of_the_source(path):
@@ -22,7 +22,16 @@ def cells_of_the_source(path):
 
 
 def test_there_are_notebooks():
-    assert NOTEBOOKS
+    assert {"first_look", "customer_service", "dialogue", "exercises"} <= {path.stem for path in NOTEBOOKS}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_cells_are_short_and_headings_have_a_word_in_chinese(path):
+    for kind, text in cells_of_the_source(path):
+        if kind == "code":
+            assert len(text.splitlines()) <= 25, text
+        elif text.startswith("#"):
+            assert re.search("[\u4e00-\u9fff]", text), text
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
