@@ -213,5 +213,11 @@ def test_the_example_is_in_the_faq():
     assert f"问题 {len(question)} 个字，回答 {len(answer)} 个字" in stops.why_zh
 
 
+def test_the_names_of_the_listing_are_here():
+    one_line = entry_of("listing", "one line")
+    for name in re.findall(r"(Sora\w+)\.from_pretrained", one_line.claim_en):
+        assert getattr(minisora, name).from_pretrained("sora/sora-base")
+
+
 def test_the_stop_word_that_is_named_is_one():
     assert "吗" in STOP_WORDS["zh"] and "without 吗" in entry_of("input", "Stop words").why_en
