@@ -76,7 +76,7 @@ def _forward(progress, q, k, v, visible, causal, scale, drops, base, threshold, 
     sources, d_v, queries = v.shape[2], v.shape[3], width(q.dtype)
     offset = sources - targets if causal else sources + targets  # query t sees the keys s <= t + offset
     blocks = (targets + queries - 1) // queries
-    for job in jobs(progress, batch * heads * blocks):
+    for job in jobs(progress.ctypes.data, batch * heads * blocks):
         bh, first = job // blocks, job % blocks * queries
         b, h, rows = bh // heads, bh % heads, min(queries, targets - first)
         wide = whole(rows, q.dtype)
@@ -115,7 +115,7 @@ def _backward(progress, dout, out, lse, q, k, v, visible, causal, scale, drops, 
     offset = sources - targets if causal else sources + targets
     parts = len(dqs)
     share = ((sources + KEYS - 1) // KEYS + parts - 1) // parts * KEYS  # of a part, in keys
-    for job in jobs(progress, batch * heads * parts):
+    for job in jobs(progress.ctypes.data, batch * heads * parts):
         bh, part = job // parts, job % parts
         b, h = bh // heads, bh % heads
         q_t, dout_t = _tile(d_k, q.dtype), _tile(d_v, q.dtype)

@@ -34,7 +34,7 @@ def _kept(drops, hashed, i, threshold, factor):
 @njit(**KERNEL)
 def dropout_add(progress, x, residual, adds, drops, base, threshold, factor, out):
     """out = residual + dropout(x), or dropout(x)."""
-    for job in jobs(progress, row_jobs(len(x))):
+    for job in jobs(progress.ctypes.data, row_jobs(len(x))):
         for r in range(job * ROWS, min(len(x), (job + 1) * ROWS)):
             hashed = row_hash(base, r)
             for i in range(x.shape[1]):
@@ -47,7 +47,7 @@ def dropout_add(progress, x, residual, adds, drops, base, threshold, factor, out
 @njit(**KERNEL)
 def activation_dropout(progress, x, kind, drops, base, threshold, factor, out):
     """out = dropout(activation(x))."""
-    for job in jobs(progress, row_jobs(len(x))):
+    for job in jobs(progress.ctypes.data, row_jobs(len(x))):
         for r in range(job * ROWS, min(len(x), (job + 1) * ROWS)):
             _activate(kind, x[r], out[r])
             hashed = row_hash(base, r)
@@ -59,7 +59,7 @@ def activation_dropout(progress, x, kind, drops, base, threshold, factor, out):
 @njit(**KERNEL)
 def activation_dropout_backward(progress, dout, x, kind, drops, base, threshold, factor, dx):
     """dx = activation'(x) * dropout(dout)."""
-    for job in jobs(progress, row_jobs(len(x))):
+    for job in jobs(progress.ctypes.data, row_jobs(len(x))):
         for r in range(job * ROWS, min(len(x), (job + 1) * ROWS)):
             _slope(kind, x[r], dx[r])
             hashed = row_hash(base, r)
@@ -116,7 +116,7 @@ def _tanh(u):
 def layer_norm(progress, x, gamma, beta, eps, out, normalized, rstd):
     """out = gamma * normalized + beta, normalized = (x - mean) * rstd."""
     width = x.dtype.type(x.shape[1])
-    for job in jobs(progress, row_jobs(len(x))):
+    for job in jobs(progress.ctypes.data, row_jobs(len(x))):
         for r in range(job * ROWS, min(len(x), (job + 1) * ROWS)):
             total, squares = x.dtype.type(0), x.dtype.type(0)
             for i in range(x.shape[1]):
@@ -135,7 +135,7 @@ def layer_norm(progress, x, gamma, beta, eps, out, normalized, rstd):
 def layer_norm_backward(progress, dout, normalized, rstd, gamma, dx, dgamma, dbeta):
     """dx = rstd * (g - mean(g) - n * mean(g * n)), g = gamma * dout; dgamma and dbeta hold a sum for each block."""
     width = dout.dtype.type(dout.shape[1])
-    for job in jobs(progress, row_jobs(len(dout))):
+    for job in jobs(progress.ctypes.data, row_jobs(len(dout))):
         for r in range(job * ROWS, min(len(dout), (job + 1) * ROWS)):
             total, stretch = dout.dtype.type(0), dout.dtype.type(0)
             for i in range(dout.shape[1]):
@@ -154,7 +154,7 @@ def layer_norm_backward(progress, dout, normalized, rstd, gamma, dx, dgamma, dbe
 def cross_entropy(progress, logits, targets, smoothing, exps, totals, losses):
     """losses = -log softmax(logits)[target], smoothed; exps = exp(logits - largest of the row), totals their sums."""
     width, scale = logits.dtype.type(logits.shape[1]), logits.dtype.type(LOG2_E)
-    for job in jobs(progress, row_jobs(len(logits))):
+    for job in jobs(progress.ctypes.data, row_jobs(len(logits))):
         for r in range(job * ROWS, min(len(logits), (job + 1) * ROWS)):
             largest, total = _largest(logits[r]), logits.dtype.type(0)
             for i in range(logits.shape[1]):
@@ -183,7 +183,7 @@ def _largest(row):
 @njit(**KERNEL)
 def cross_entropy_backward(progress, exps, totals, targets, dlosses, smoothing, dlogits):
     """dlogits = dloss * (softmax(logits) - q)."""
-    for job in jobs(progress, row_jobs(len(exps))):
+    for job in jobs(progress.ctypes.data, row_jobs(len(exps))):
         for r in range(job * ROWS, min(len(exps), (job + 1) * ROWS)):
             factor, less = dlosses[r] / totals[r], smoothing / exps.dtype.type(exps.shape[1]) * dlosses[r]
             for i in range(exps.shape[1]):
@@ -195,7 +195,7 @@ def cross_entropy_backward(progress, exps, totals, targets, dlosses, smoothing, 
 def scatter_add(progress, table, ids, rows, factor):
     """table[ids[n]] += factor * rows[n], one after the other: a job has a block of columns."""
     columns = 64
-    for job in jobs(progress, (table.shape[1] + columns - 1) // columns):
+    for job in jobs(progress.ctypes.data, (table.shape[1] + columns - 1) // columns):
         for n in range(len(ids)):
             for i in range(job * columns, min(table.shape[1], (job + 1) * columns)):
                 table[ids[n], i] += rows[n, i] * factor
@@ -204,7 +204,7 @@ def scatter_add(progress, table, ids, rows, factor):
 @njit(**KERNEL)
 def adam(progress, data, grad, m, v, rest_1, beta_2, rest_2, correction, eps, step_size, shrink):
     """An update of Adam on flat arrays, in the order of operations of `minisora.training.optimizers`: the same bits."""
-    for job in jobs(progress, (data.size + ELEMENTS - 1) // ELEMENTS):
+    for job in jobs(progress.ctypes.data, (data.size + ELEMENTS - 1) // ELEMENTS):
         for i in range(job * ELEMENTS, min(data.size, (job + 1) * ELEMENTS)):
             m[i] += (grad[i] - m[i]) * rest_1
             v[i] = v[i] * beta_2 + grad[i] * grad[i] * rest_2

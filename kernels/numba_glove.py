@@ -25,7 +25,7 @@ def diagonal(progress, words, contexts, rate, cells, starts, shift, losses):
     words and contexts: (w, b, squares of w, squares of b); cells: (rows, columns, log X, f(X)); losses (P,): gets the
     sum of each block.
     """
-    for part in jobs(progress, PARTS):
+    for part in jobs(progress.ctypes.data, PARTS):
         block = part * PARTS + (part + shift) % PARTS
         losses[part] = steps(words, contexts, rate, cells, starts[block], starts[block + 1])
 

@@ -33,7 +33,7 @@ def attention_backward(dout, cache):
 def _forward(progress, q, k, v, visible, causal, scale, drops, base, threshold, factor, out, lse):
     batch, heads, targets = q.shape[:3]
     sources = k.shape[2]
-    for bh in jobs(progress, batch * heads):
+    for bh in jobs(progress.ctypes.data, batch * heads):
         b, h = bh // heads, bh % heads
         weights = np.empty(sources, q.dtype)
         for t in range(targets):
@@ -65,7 +65,7 @@ def _forward(progress, q, k, v, visible, causal, scale, drops, base, threshold, 
 def _backward(progress, dout, lse, q, k, v, visible, causal, scale, drops, base, threshold, factor, dq, dk, dv):
     batch, heads, targets = q.shape[:3]
     sources = k.shape[2]
-    for bh in jobs(progress, batch * heads):
+    for bh in jobs(progress.ctypes.data, batch * heads):
         b, h = bh // heads, bh % heads
         weights, dweights = np.empty(sources, q.dtype), np.empty(sources, q.dtype)
         for t in range(targets):

@@ -39,7 +39,7 @@ def product(a, b, bias):
 def _pack(progress, b, packed):
     """packed[s, k] = 64 columns of b from 64 s on."""
     strip = packed.shape[2]
-    for s in jobs(progress, len(packed)):
+    for s in jobs(progress.ctypes.data, len(packed)):
         for k in range(len(b)):
             for j in range(min(strip, b.shape[1] - s * strip)):
                 packed[s, k, j] = b[k, s * strip + j]
@@ -49,7 +49,7 @@ def _pack(progress, b, packed):
 def _pack_transposed(progress, b, packed):
     """The same, along the columns, which are what is contiguous."""
     strip = packed.shape[2]
-    for s in jobs(progress, len(packed)):
+    for s in jobs(progress.ctypes.data, len(packed)):
         for j in range(min(strip, b.shape[1] - s * strip)):
             for k in range(len(b)):
                 packed[s, k, j] = b[k, s * strip + j]
@@ -59,7 +59,7 @@ def _pack_transposed(progress, b, packed):
 def _product(progress, a, packed, bias, out):
     strips, inner, strip = packed.shape
     long = max(1, _BLOCK // (max(1, inner) * _ROWS)) * _ROWS
-    for job in jobs(progress, (len(a) + long - 1) // long):
+    for job in jobs(progress.ctypes.data, (len(a) + long - 1) // long):
         first, last = job * long, min(len(a), (job + 1) * long)
         block, tile = np.empty((last - first, inner + _APART), a.dtype), np.empty((_ROWS, strip), a.dtype)
         block[:, :inner] = a[first:last]

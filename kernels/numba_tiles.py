@@ -56,7 +56,7 @@ def forward_kernel(progress, blas, q, k, v, visible, causal, scale, drops, base,
     batch, heads, targets, d_k = q.shape
     sources, d_v = v.shape[2], v.shape[3]
     blocks = (targets + QUERIES - 1) // QUERIES
-    for job in jobs(progress, batch * heads * blocks):
+    for job in jobs(progress.ctypes.data, batch * heads * blocks):
         bh, first = job // blocks, job % blocks * QUERIES
         b, h = bh // heads, bh % heads
         rows = min(QUERIES, targets - first)
@@ -87,7 +87,7 @@ def backward_kernel(
     sources = v.shape[2]
     offset = sources - targets if causal else sources + targets  # query t sees the keys s <= t + offset
     query_blocks, key_blocks = (targets + QUERIES - 1) // QUERIES, (sources + KEYS - 1) // KEYS
-    for job in jobs(progress, batch * heads * (query_blocks + key_blocks)):
+    for job in jobs(progress.ctypes.data, batch * heads * (query_blocks + key_blocks)):
         bh, block = job // (query_blocks + key_blocks), job % (query_blocks + key_blocks)
         b, h = bh // heads, bh % heads
         arrays = dout[b, h], lse[b, h], delta[b, h], q[b, h], k[b, h], v[b, h], visible[b]

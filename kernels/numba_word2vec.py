@@ -30,7 +30,7 @@ def train_block(progress, v, u, rate, drawn, updates, text, chunks, noise, windo
     chunks (M + 1,): at which sentences those of the next block begin. noise: (thresholds, aliases), see
     `minisora.text.noise`.
     """
-    for job in jobs(progress, len(chunks)):
+    for job in jobs(progress.ctypes.data, len(chunks)):
         if job == 0:
             for i in range(updates):
                 places, counts, inputs, targets = drawn

@@ -1,5 +1,8 @@
 """The whole model on Numba's backend against the specification: logits, gradients, training, decoding."""
 
+import gc
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -47,6 +50,23 @@ def test_logits_and_every_gradient_agree(tiny_model, ids, backend, norm, activat
     largest = max(np.abs(grad).max() for grad in grads.values())
     for name, grad in grads.items():
         np.testing.assert_allclose(found[name], grad, rtol=0, atol=1e-12 * largest, err_msg=name)
+
+
+@pytest.mark.parametrize("backend", NUMBA)
+def test_no_step_leaves_anything_behind(tiny_model, ids, backend):
+    """Of a thousand launches not one array is kept: a training of days needs the memory of its first minute."""
+    model, key = tiny_model(dropout=0.2), DropoutKey(3)
+    gradients(model, backend, *ids, key)
+    tracemalloc.start()
+    try:
+        gradients(model, backend, *ids, key)
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(10):
+            gradients(model, backend, *ids, key)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < 20_000  # ten steps; a leak of `progress` is 10 kB a step
+    finally:
+        tracemalloc.stop()
 
 
 def test_every_layer_is_reached(tiny_model):

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import threading
 import time
 import weakref
@@ -23,7 +24,7 @@ def three(monkeypatch):
 @njit(nogil=True)
 def count_up(progress, done, work):
     """done[job] += 1, after some work."""
-    for job in jobs(progress, done.size):
+    for job in jobs(progress.ctypes.data, done.size):
         total = 0.0
         for i in range(work):
             total += np.sqrt(i + job)
@@ -37,6 +38,17 @@ def test_every_job_is_done_once(count, cost):
         done = np.zeros(count)
         share(count_up, cost, done, work)
         np.testing.assert_array_equal(done, 1)
+
+
+def test_a_kernel_lets_go_of_its_arguments():
+    """A generator of Numba keeps the arrays that it is given for ever, hence the address in their place."""
+    arrays = np.zeros(3, np.int64), np.zeros(5)
+    count_up(*arrays, 1)
+    before = [sys.getrefcount(array) for array in arrays]
+    for _ in range(10):
+        arrays[0][:] = 0
+        count_up(*arrays, 1)
+    assert [sys.getrefcount(array) for array in arrays] == before
 
 
 class Meeting:
