@@ -72,10 +72,11 @@ class TensorFile(NamedTuple):
             for name, entry in self.header.entries.items():
                 size = math.prod(entry.shape)
                 for start in range(0, size, CHUNK):
-                    count = min(CHUNK, size - start)
-                    values = np.frombuffer(self.file.read(count * entry.dtype.itemsize), entry.dtype)
-                    if values.size != count:
+                    wanted = min(CHUNK, size - start) * entry.dtype.itemsize
+                    data = self.file.read(wanted)
+                    if len(data) != wanted:
                         raise CheckpointError(f"{self.path} ends in the middle of {name}")
+                    values = np.frombuffer(data, entry.dtype)
                     if not np.isfinite(values).all():
                         raise CheckpointError(f"{self.path} has a value in {name} that is not finite")
                     yield name, start, values
@@ -92,6 +93,10 @@ class TensorFile(NamedTuple):
         """Fill NumPy arrays of the header's names and shapes with the file's values."""
         flat = {name: a.reshape(-1) if a.flags.c_contiguous else a.flat for name, a in arrays.items()}
         for name, start, values in self.chunks():
+            with np.errstate(over="ignore"):  # what a smaller type cannot hold is found below
+                values = values.astype(arrays[name].dtype, copy=False)
+            if not np.isfinite(values).all():
+                raise CheckpointError(f"{self.path} has a value in {name} that {values.dtype} cannot hold")
             flat[name][start : start + values.size] = values
 
 

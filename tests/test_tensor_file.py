@@ -120,7 +120,7 @@ def test_a_file_that_is_replaced_while_it_is_read(tmp_path, tensors):
 def test_a_file_that_is_cut_while_it_is_read(tmp_path):
     (tmp_path / "x").write_bytes(tensors_to_bytes({"a": np.ones(100_000)}))
     with open_tensors(tmp_path / "x") as file:
-        os.truncate(tmp_path / "x", 500_000)
+        os.truncate(tmp_path / "x", 500_003)
         with pytest.raises(CheckpointError, match="ends in the middle of"):
             file.arrays()
 
@@ -133,6 +133,12 @@ def test_arrays_of_any_memory_order_are_filled(tmp_path):
         with open_tensors(tmp_path / "x") as file:
             file.read_into({"a": target})
         np.testing.assert_array_equal(target, values)
+
+
+def test_a_value_that_a_smaller_type_cannot_hold(tmp_path):
+    (tmp_path / "x").write_bytes(tensors_to_bytes({"a": np.array([1.0, 1e300])}))
+    with open_tensors(tmp_path / "x") as file, pytest.raises(CheckpointError, match="a that float32 cannot hold"):
+        file.read_into({"a": np.empty(2, np.float32)})
 
 
 def test_arrays_without_a_number_may_stand_anywhere(tmp_path):

@@ -45,7 +45,7 @@ def fetch(name, revision=None, files=(MODEL, *COPIES)):
         ``hub:owner/name`` or ``hub:owner/name@revision``.
     revision : str, optional
     files : sequence of str
-        The model's file first; the others only if they exist.
+        The model's among them; the others only if they exist.
 
     Raises
     ------
@@ -89,39 +89,40 @@ def _fetch(hub, wanted, files):
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     pinned = wanted.revision is not None and COMMIT.fullmatch(wanted.revision)
-    if pinned and (folder := _cached(hub, wanted, files)):  # what a commit holds never changes
+    if pinned and (folder := _cached(hub, wanted, set(files).difference(COPIES))):  # a commit never changes
         return folder
     try:
         about = hub.HfApi().model_info(wanted.repo, revision=wanted.revision, files_metadata=True)
     except (RepositoryNotFoundError, RevisionNotFoundError):
         raise
     except Exception as error:
-        if folder := _cached(hub, wanted, files[:1]):
+        if folder := _cached(hub, wanted, [MODEL]):
             return folder
         why = _sentence(error)
         raise CheckpointError(
             f"{_shown(wanted)} is not in the hub's cache, and the hub gives no answer: {why}"
         ) from None
-    there = _checked_sizes(wanted, about.siblings, files)
-    folder = Path(hub.hf_hub_download(wanted.repo, files[0], revision=wanted.revision)).parent
+    for file in _checked_sizes(wanted, about.siblings, files):
+        if file != MODEL:
+            hub.hf_hub_download(wanted.repo, file, revision=about.sha)
+    # The model comes last: where it is in the cache, so is the rest.
+    folder = Path(hub.hf_hub_download(wanted.repo, MODEL, revision=wanted.revision)).parent
     if folder.name != about.sha:
         raise CheckpointError(f"{_shown(wanted)} was changed while it was fetched, try again")
-    for file in there[1:]:
-        hub.hf_hub_download(wanted.repo, file, revision=about.sha)
     return folder
 
 
 def _cached(hub, wanted, files):
-    """The folder of a revision in the cache, None where it has not all the files, or says nothing of one."""
+    """The folder of a revision in the cache, None where it has not all of the files."""
     found = [hub.try_to_load_from_cache(wanted.repo, file, revision=wanted.revision) for file in files]
-    return Path(found[0]).parent if isinstance(found[0], str) and None not in found else None
+    return Path(found[0]).parent if all(isinstance(path, str) for path in found) else None
 
 
 def _checked_sizes(wanted, siblings, files):
-    """Those of the files that are on the hub; CheckpointError where the first is not, or one is too large."""
+    """Those of the files that are on the hub; CheckpointError where the model is not, or one is too large."""
     sizes = {sibling.rfilename: sibling.size for sibling in siblings or ()}
-    if files[0] not in sizes:
-        raise CheckpointError(f"{_shown(wanted)} has no {files[0]}")
+    if MODEL not in sizes:
+        raise CheckpointError(f"{_shown(wanted)} has no {MODEL}")
     there = [file for file in files if file in sizes]
     for file in there:
         size, most = sizes[file], MAX_FILE if file == MODEL else MAX_COPY

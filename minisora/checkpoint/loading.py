@@ -65,10 +65,7 @@ def load(name_or_folder, *, layers=None, revision=None):
     folder = resolve(name_or_folder, revision)
     with open_tensors(folder / MODEL) as file:
         description = describe(folder, file.header)
-        if missing := sorted(set(description.layers) - set(layers or ())):
-            raise CheckpointError(
-                f"{file.path} was saved with its own {_named(missing)}; give layers={{...}}, or --layer"
-            )
+        _check_own(file.path, description.layers, layers or ())
         own = {*description.layers, *(layers or ())}
         dtype = _working_dtype(file, description.layers)
         _check_implied(file, description.config, own)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minisora.checkpoint import CheckpointError, load
+from minisora.checkpoint import CheckpointError, load, model_files
 from minisora.checkpoint.card import model_card
 from minisora.checkpoint.hub import _sentence, parse_name
 
@@ -76,6 +76,16 @@ def test_a_model_is_fetched_pinned_and_kept(hub, ask, small_files, small_model, 
     if os.name != "nt":
         folder = Path(ask(f"say(str(resolve('hub:a/b@{old}')))"))
         assert (folder / "model.safetensors").is_symlink() and folder.name == old
+
+
+def test_a_model_of_one_tokenizer_is_asked_for_once(hub, ask, small_model, source):
+    """A commit is not asked for again because a file is missing that it never had."""
+    files = model_files(small_model(1), source)
+    oid = hub.commit("a/b", files)
+    assert ask(f"say(first(SoraModel.from_pretrained('hub:a/b@{oid}')))") == first(small_model(1))
+    hub.asked.clear()
+    assert ask(f"say(first(SoraModel.from_pretrained('hub:a/b@{oid}')))") == first(small_model(1))
+    assert hub.asked == []
 
 
 def test_without_a_network_there_is_one_sentence(hub, ask):

@@ -40,7 +40,7 @@ SURVIVORS = Path(__file__).with_name("survivors.toml")
 TESTS = (
     "kernels/test_array_module.py kernels/test_backends.py kernels/test_compilation.py kernels/test_numpy_attention.py "
     "kernels/test_random.py layers device reference test_model.py structure gradcheck/test_structure.py "
-    "bug_zoo/test_wiring_mutants.py generation test_checkpoint.py training/test_optimizers.py "
+    "bug_zoo/test_wiring_mutants.py generation checkpoint/test_save_and_load.py training/test_optimizers.py "
     "gradcheck/test_complex_step.py gradcheck/test_first_wrong.py gradcheck/test_registry.py "
     "kernels/test_elementwise.py kernels/test_threads.py test_model_backends.py"
 ).split()
