@@ -164,6 +164,7 @@ def third_party(modules):
         "cupy",
         "scipy",
         "tokenizers",
+        "huggingface_hub",
     }
 
 
