@@ -159,6 +159,6 @@ def test_a_step_on_the_device_trains(device):
 
 @pytest.mark.fake_device
 def test_generation_on_the_device_is_that_of_the_host(device):
-    ids = [generation.ours(generation.SMOKE, 3, where, 1)() for where in ("cuda", "cpu")]
+    ids = [generation.ours(generation.SMOKE, 3, 1, where, 1)() for where in ("cuda", "cpu")]
     assert ids[0] == ids[1]
     assert np.array(ids[0]).shape == (3, generation.SMOKE["tokens"])
