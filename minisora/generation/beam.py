@@ -57,7 +57,8 @@ def beam_search(model, source_ids, config=None, *, max_len=None, source_mask=Non
         running = [tree for tree in running if tree.live]
         if running and state.length < state.max_len:
             rows, ids = xp.asarray(np.array([one for tree in going for one in tree]).T)
-            state.reorder(rows)
+            move = state.reorder_past if len(rows) == state.batch else state.reorder  # no source has ended: all stay
+            move(rows)
             penalties.reorder(rows)
             penalties.note(ids)
     return trees

@@ -87,7 +87,16 @@ class LayerState:
     def reorder(self, rows):
         """Keep the batch's rows of these indices, in this order; an index may repeat."""
         self.memory = tuple(a[rows] for a in self.memory)
-        if self._past is not None:
+        self.reorder_past(rows)
+
+    def reorder_past(self, rows):
+        """The same for the past alone: every row goes on with the memory that it has."""
+        if self._past is None:
+            return
+        if len(rows) == len(self._past[0]):
+            for past in self.past():  # room for steps to come need not move
+                past[...] = past[rows]
+        else:
             self._past = tuple(a[rows] for a in self._past)
 
 
@@ -129,9 +138,17 @@ class DecoderState:
             layer.watched = True
 
     def reorder(self, rows):
-        """Keep the sequences of these indices (B',), in this order: what a beam search does after every step."""
+        """Keep the sequences of these indices (B',), in this order: what follows when a sequence has ended."""
         for layer in self.layers:
             layer.reorder(rows)
         self.copied = tuple(a[rows] for a in self.copied)
         if self.memory_mask is not None:
             self.memory_mask = self.memory_mask[rows]
+
+    def reorder_past(self, rows):
+        """The same where every row stays with its source: hypotheses of a beam search change places.
+
+        What has been read of the sources, most of the state while answers are short, is not copied.
+        """
+        for layer in self.layers:
+            layer.reorder_past(rows)

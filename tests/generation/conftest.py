@@ -104,6 +104,9 @@ class ReadAgain:
             array[rows] for array in (self.memory, self.mask, self.source_ids, self.read)
         )
 
+    def reorder_past(self, rows):
+        self.read = self.read[rows]
+
 
 @pytest.fixture
 def recorded_logits(monkeypatch):

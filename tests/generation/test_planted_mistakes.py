@@ -10,7 +10,7 @@ from minisora.generation.largest import largest
 from minisora.generation.penalties import Penalties
 from minisora.gradcheck.bug_zoo import WIRING
 from minisora.kernels import DropoutKey
-from minisora.layers.decoder_state import LayerState
+from minisora.layers.decoder_state import DecoderState, LayerState
 
 MAX_LEN = 9
 STRATEGIES = {
@@ -71,11 +71,16 @@ def mistake(*strategies):
 
 @mistake("beams", "greedy")
 def keys_and_values_are_not_reordered(patch):
-    def reorder(self, rows):
-        self.memory = tuple(a[rows] for a in self.memory)
+    def reorder_past(self, rows):
         self._past = tuple(a[: len(rows)] for a in self._past or ()) or None
 
-    patch.setattr(LayerState, "reorder", reorder)
+    patch.setattr(LayerState, "reorder_past", reorder_past)
+
+
+@mistake("beams")
+def hypotheses_keep_the_memory_of_their_row(patch):
+    """When a source has ended, the rows behind it go on with its memory."""
+    patch.setattr(DecoderState, "reorder", lambda self, rows: self.reorder_past(rows))
 
 
 @mistake("beams")

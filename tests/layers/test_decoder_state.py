@@ -73,9 +73,26 @@ def test_steps_are_appended_in_place_and_reordered(rng):
     assert np.shares_memory(first, past)
     np.testing.assert_array_equal(past, np.concatenate(steps, axis=2))
     assert state.length == 3
-    state.reorder(np.array([2, 0, 2]))
-    np.testing.assert_array_equal(state.past()[0], past[[2, 0, 2]])
-    np.testing.assert_array_equal(state.memory[0], memory[0][[2, 0, 2]])
+    for rows in ([2, 0, 2], [1, 0], [0, 1, 1, 0]):
+        expected, memory = past[rows], (memory[0][rows],)
+        state.reorder(np.array(rows))
+        (past,) = state.past()
+        np.testing.assert_array_equal(past, expected)
+        np.testing.assert_array_equal(state.memory[0], memory[0])
+        past = past.copy()
+    state.extend((steps[0][[0, 1, 2, 0]],))
+    np.testing.assert_array_equal(state.past()[0][..., :3, :], past)
+
+
+def test_the_past_alone_is_reordered(rng):
+    memory = rng.normal(size=(3, 7, 5))
+    state = DecoderState([LayerState((memory,), 4)], None, 4)
+    state.reorder_past(np.array([2, 0, 2]))  # before the first step there is none
+    state.layers[0].extend((rng.normal(size=(3, 1, 5)),))
+    past = state.layers[0].past()[0].copy()
+    state.reorder_past(np.array([2, 0, 2]))
+    np.testing.assert_array_equal(state.layers[0].past()[0], past[[2, 0, 2]])
+    assert state.layers[0].memory[0] is memory
 
 
 def test_a_step_of_other_arrays_is_refused(rng):
