@@ -9,7 +9,8 @@ import minisora
 from minisora.commands.lazy import LazyCommands
 
 COMMANDS = (
-    "chat", "train", "tune", "evaluate", "download", "corpus", "vectors", "gradcheck", "bench", "info", "article",
+    "chat", "serve", "train", "tune", "evaluate", "download", "corpus", "vectors", "gradcheck", "bench", "info",
+    "article",
 )  # fmt: skip
 
 

@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "article": set(),
     "walk": MODEL,
     "benchmarks": CHECKED | {"training", "plotting", "info", "commands"},
-    "commands": CHECKED | {"training", "plotting", "benchmarks", "mermaid", "info", "article", "walk"},
+    "serving": CHECKED,
+    "commands": CHECKED | {"training", "plotting", "benchmarks", "mermaid", "info", "article", "walk", "serving"},
     "cli": {"commands"},
     "__main__": {"cli"},
 }
@@ -165,6 +166,8 @@ def third_party(modules):
         "scipy",
         "tokenizers",
         "huggingface_hub",
+        "starlette",
+        "uvicorn",
     }
 
 
