@@ -4,6 +4,8 @@ import logging
 import threading
 from collections import deque
 
+from threadpoolctl import threadpool_limits
+
 from minisora.generation import generate
 from minisora.generation.attention_json import attention_json
 from minisora.serving.safe_log import place_of
@@ -46,13 +48,17 @@ class Worker:
             self._changed.notify()
 
     def _run(self):
-        while jobs := self._next():
-            try:
-                self._attend(jobs[0]) if jobs[0].kind == "attention" else self._answer(jobs)
-            except Exception as error:
-                logger.error("%s failed: %s", jobs[0].kind, place_of(error))
-                for job in jobs:
-                    job.fail()
+        with threadpool_limits(1, user_api="blas"):  # one token's products are too small for more: they would only wait
+            while jobs := self._next():
+                self._compute(jobs)
+
+    def _compute(self, jobs):
+        try:
+            self._attend(jobs[0]) if jobs[0].kind == "attention" else self._answer(jobs)
+        except Exception as error:
+            logger.error("%s failed: %s", jobs[0].kind, place_of(error))
+            for job in jobs:
+                job.fail()
 
     def _next(self):
         """Wait, and return those that are computed together; none when the worker is to stop."""
