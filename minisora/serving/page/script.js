@@ -29,18 +29,20 @@ function element(tag, className, content) {
   return made;
 }
 
+const sayings = new WeakMap(); // element to the function that says what stands in it
+
 // An element that says the same in the other language when the page is switched.
 function translated(tag, className, say) {
   const made = element(tag, className, say());
-  made.translate = () => { made.textContent = say(); };
-  made.dataset.translated = "";
+  made.dataset.said = "";
+  sayings.set(made, say);
   return made;
 }
 
 function showLanguage() {
   document.documentElement.lang = text("code");
   for (const each of document.querySelectorAll("[data-text]")) each.textContent = text(each.dataset.text);
-  for (const each of document.querySelectorAll("[data-translated]")) each.translate();
+  for (const each of document.querySelectorAll("[data-said]")) each.textContent = sayings.get(each)();
   $("language").textContent = text("other");
   $("language").lang = state.language === "zh" ? "en" : "zh-CN";
   $("facts").placeholder = text("factsPlaceholder");
