@@ -30,7 +30,7 @@ export const TEXTS = {
     unreachable: "连不上服务器。",
     cut: "回答没有说完。",
     model: (name, parameters, length) => `${name} · ${parameters} 个参数 · 一次最多读 ${length} 个词元`,
-    privacy: "模型在这台机器上运行。问了什么，既不保存，也不记录。",
+    privacy: "模型就在提供这个页面的机器上运行。问了什么，既不保存，也不记录。",
   },
   en: {
     code: "en",
@@ -39,7 +39,7 @@ export const TEXTS = {
     contextHint: "All that the model knows of the facts. Without a context, what it says is invented.",
     example: "Choose an example",
     own: "A context of your own",
-    facts: "or paste one, a fact on each line: key=value",
+    facts: "Or paste one, a fact on each line: key=value",
     factsPlaceholder: "城市=北京\n日期=明天\n天气=小雨",
     notAFact: (line) => `This line is not key=value: ${line}`,
     twice: (key) => `This key stands there twice: ${key}`,
@@ -61,6 +61,6 @@ export const TEXTS = {
     unreachable: "The server cannot be reached.",
     cut: "The answer did not come to its end.",
     model: (name, parameters, length) => `${name} · ${parameters} parameters · reads ${length} tokens at most`,
-    privacy: "The model runs on this machine. Nothing that you ask is stored or logged.",
+    privacy: "The model runs on the machine that serves this page. Nothing that you ask is stored or logged.",
   },
 };
