@@ -29,10 +29,11 @@ def client(pretrained):
 
 
 class Server:
-    """A process of ``minisora serve`` on a free port."""
+    """A process of ``minisora serve`` on a free port; ``before`` is code that runs in it first."""
 
-    def __init__(self, *options):
-        command = [sys.executable, "-m", "minisora", "serve", "--port", "0", *options]
+    def __init__(self, *options, before=""):
+        code = f"{before}\nfrom minisora.cli import main\nmain()"
+        command = [sys.executable, "-c", code, "serve", "--port", "0", *options]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdout=pipe, stderr=pipe, encoding="utf-8")
         self.greeting = self.process.stdout.readline()

@@ -184,6 +184,20 @@ def test_the_attention_is_a_file(visit, tmp_path):
     assert content["format"] == "minisora-attention" and content["target"]["text"] == ANSWER
 
 
+def test_an_answer_can_be_stopped(visit):
+    """What has come stays, and the page says that it was stopped."""
+    one = visit()
+    page = one.page
+    page.route("**/answer", lambda route: None)  # an answer that does not come
+    page.fill("#question", QUESTION)
+    page.press("#question", "Enter")
+    assert page.locator("#log").get_attribute("aria-busy") == "true" and not page.is_visible("#send")
+    page.click("#stop")
+    assert one.last().locator(".note").inner_text() == "已停下。" and page.is_visible("#send")
+    page.unroute("**/answer")
+    assert one.ask(QUESTION).locator(".answer").inner_text() == ANSWER
+
+
 def test_by_keyboard_alone(visit):
     """From the question to the button under its answer, and a line break that does not send."""
     one = visit()

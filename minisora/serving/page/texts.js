@@ -30,7 +30,7 @@ export const TEXTS = {
     unreachable: "连不上服务器。",
     cut: "回答没有说完。",
     model: (name, parameters, length) => `${name} · ${parameters} 个参数 · 一次最多读 ${length} 个词元`,
-    privacy: "模型就在提供这个页面的机器上运行。问了什么，既不保存，也不记录。",
+    privacy: "模型在服务器上运行。问了什么，既不保存，也不记录。",
   },
   en: {
     code: "en",
@@ -61,6 +61,6 @@ export const TEXTS = {
     unreachable: "The server cannot be reached.",
     cut: "The answer did not come to its end.",
     model: (name, parameters, length) => `${name} · ${parameters} parameters · reads ${length} tokens at most`,
-    privacy: "The model runs on the machine that serves this page. Nothing that you ask is stored or logged.",
+    privacy: "The model runs on the server. Nothing that you ask is stored or logged.",
   },
 };
