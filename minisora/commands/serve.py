@@ -1,5 +1,7 @@
 """``minisora serve``: a page to talk to a model."""
 
+from pathlib import Path
+
 import click
 
 from minisora.commands.chat import model_name
@@ -34,7 +36,8 @@ def command(name, host, port, others, device, own):
     pretrained = load(name, layers=own_layers(own))
     pretrained.model.to(device)
     with listen(host, port) as listener:
-        app = make_app(pretrained, name, names=Names(host, others))
+        shown = Path(name).name if Path(name).is_dir() else name  # where a folder lies is nobody's business
+        app = make_app(pretrained, shown, names=Names(host, others))
         if not is_loopback(host):
             click.echo(f"minisora: {host} can be reached from other machines, and anyone there may ask", err=True)
         click.echo(f"{name}: {address_of(listener)} (Ctrl-C ends it)")

@@ -7,13 +7,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-pytest.importorskip("starlette", reason="needs the extra serve")
-pytest.importorskip("uvicorn", reason="needs the extra serve")
-
-from starlette.testclient import TestClient
-
 from minisora.checkpoint import load
-from minisora.serving.app import make_app
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +18,10 @@ def pretrained():
 @pytest.fixture(scope="module")
 def client(pretrained):
     """A client of an application that runs inside the test."""
+    from starlette.testclient import TestClient
+
+    from minisora.serving.app import make_app
+
     with TestClient(make_app(pretrained, "sora/sora-base"), base_url="http://127.0.0.1:8000") as found:
         yield found
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("starlette", reason="needs the extra serve")
+pytest.importorskip("httpx2", reason="needs the extra test")
 
 from starlette.testclient import TestClient
 

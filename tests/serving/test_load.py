@@ -8,6 +8,7 @@ from http.client import HTTPConnection
 
 import pytest
 
+pytest.importorskip("starlette", reason="needs the extra serve")
 pytest.importorskip("uvicorn", reason="needs the extra serve")
 
 ASKED = [  # what each client asks in turn, with what has to come back

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+pytest.importorskip("starlette", reason="needs the extra serve")
 pytest.importorskip("uvicorn", reason="needs the extra serve")
 
 from minisora.serving.body import ClientGone, read_body

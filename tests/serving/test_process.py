@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("starlette", reason="needs the extra serve")
 pytest.importorskip("uvicorn", reason="needs the extra serve")
 
 QUESTION, ANSWER = "今天天气怎么样？", "今天天气晴朗，气温适中。"
@@ -190,6 +191,16 @@ def test_an_address_that_others_can_reach(start_server):
         connection.close()
     code, _, errors = server.stop()
     assert code == 0 and errors == "minisora: 0.0.0.0 can be reached from other machines, and anyone there may ask\n"
+
+
+def test_a_model_in_a_folder_is_shown_by_its_name_alone(start_server, pretrained, tmp_path):
+    pretrained.model.save_pretrained(tmp_path / "mine", pretrained.source_tokenizer)
+    server = start_server("--model", str(tmp_path / "mine"))
+    connection = server.connect()
+    connection.request("GET", "/model")
+    assert json.loads(connection.getresponse().read())["name"] == "mine"
+    connection.close()
+    assert server.stop() == (0, "", "")
 
 
 def test_without_the_extra_one_sentence_names_it(tmp_path):

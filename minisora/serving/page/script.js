@@ -121,7 +121,8 @@ async function ask(question) {
     $("facts").focus();
     return;
   }
-  const turns = [...($("follow").checked ? state.turns : []), question].slice(-MOST_TURNS);
+  const conversation = state.turns; // another one may have begun when the answer ends
+  const turns = [...($("follow").checked ? conversation : []), question].slice(-MOST_TURNS);
   const shown = showTurn(question, context);
   setRunning(new AbortController());
   try {
@@ -129,7 +130,7 @@ async function ask(question) {
       shown.answer.textContent += piece;
       scrollDown();
     }
-    state.turns.push(question);
+    conversation.push(question);
     shown.finish(turns);
   } catch (error) {
     shown.fail(error);
