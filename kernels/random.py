@@ -1,4 +1,4 @@
-"""Dropout's randomness: a key instead of a generator, so that a mask can be computed again instead of kept.
+"""Dropout's randomness, and sampling's: a key instead of a generator, so that a mask can be computed again, not kept.
 
 The mask is a pure function of (seed, child, index). Any backend, in any order, on any number of threads, gets the same
 one: the backward pass recomputes what the forward pass dropped, and no cache holds a mask.
@@ -20,7 +20,7 @@ _BLOCK = 1 << 16  # values hashed at a time, so that the passes stay in the seco
 
 @dataclass(frozen=True, slots=True)
 class DropoutKey:
-    """An immutable name for one stream of dropout masks.
+    """An immutable name for one stream of dropout masks, or of the numbers that sampling draws by.
 
     Parameters
     ----------

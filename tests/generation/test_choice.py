@@ -9,7 +9,6 @@ from minisora.generation import GenerationConfig, greedy
 from minisora.generation.choice import Choice, draw
 from minisora.generation.decode import collect, decode, start
 from minisora.kernels import DropoutKey
-from minisora.kernels.random import uniforms
 
 DRAWS = 20_011
 KEYS = [DropoutKey(5).child(i) for i in range(DRAWS)]
@@ -76,23 +75,6 @@ def test_a_token_without_probability_is_never_drawn():
     largest = 1 - 2.0**-52
     logits = np.array([[-np.inf, 0.0, -np.inf], [0.0, -np.inf, -np.inf], [-np.inf, -np.inf, 0.0], [0.0, -1.0, -np.inf]])
     assert draw(logits, np.array([0.0, largest, largest, largest])).tolist() == [1, 0, 2, 1]
-
-
-def test_the_numbers_of_a_key():
-    """All their bits count, and they do not repeat from key to key or step to step."""
-    numbers = np.array([uniforms(DropoutKey(3).child(i), 101) for i in range(101)])
-    assert 0 <= numbers.min() < 1e-3 and 1 - 1e-3 < numbers.max() < 1
-    assert len(np.unique(numbers)) == numbers.size
-    assert abs(numbers.mean() - 0.5) < 0.01 and abs(numbers.var() - 1 / 12) < 0.003
-    assert np.abs(np.corrcoef(numbers[:-1].ravel(), numbers[1:].ravel())[0, 1]) < 0.03
-    np.testing.assert_array_equal(numbers * 2**52 % 1, 0)
-    np.testing.assert_array_equal(uniforms(DropoutKey(3), 7), uniforms(DropoutKey(3), 11)[:7])
-
-
-def test_the_numbers_of_a_key_are_frozen():
-    """The same text for the same seed, on every machine and in every version."""
-    expected = [0.39083615261847116, 0.06847359346279736, 0.5688160824735353]
-    np.testing.assert_array_equal(uniforms(DropoutKey(0).child("generation"), 3), expected)
 
 
 def sampled(model, source_ids, keys, **options):

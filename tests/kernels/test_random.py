@@ -1,10 +1,10 @@
-"""Dropout's masks: frozen, uniform, uncorrelated, a function of the key alone."""
+"""Dropout's masks: frozen, uniform, uncorrelated, a function of the key alone; and what sampling draws by."""
 
 import numpy as np
 import pytest
 
 from minisora.kernels import DropoutKey, child, keep_mask
-from minisora.kernels.random import mix32, mix64, row_hashes
+from minisora.kernels.random import mix32, mix64, row_hashes, uniforms
 
 
 def test_splitmix64_gives_the_published_first_outputs():
@@ -115,3 +115,20 @@ def test_a_probability_out_of_range_is_refused(p):
 def test_empty_shapes():
     assert keep_mask(0.5, DropoutKey(1), (0, 5), np).shape == (0, 5)
     assert keep_mask(0.5, DropoutKey(1), (3, 0), np).shape == (3, 0)
+
+
+def test_the_numbers_of_a_key():
+    """All their bits count, and they do not repeat from key to key or step to step."""
+    numbers = np.array([uniforms(DropoutKey(3).child(i), 101) for i in range(101)])
+    assert 0 <= numbers.min() < 1e-3 and 1 - 1e-3 < numbers.max() < 1
+    assert len(np.unique(numbers)) == numbers.size
+    assert abs(numbers.mean() - 0.5) < 0.01 and abs(numbers.var() - 1 / 12) < 0.003
+    assert np.abs(np.corrcoef(numbers[:-1].ravel(), numbers[1:].ravel())[0, 1]) < 0.03
+    np.testing.assert_array_equal(numbers * 2**52 % 1, 0)
+    np.testing.assert_array_equal(uniforms(DropoutKey(3), 7), uniforms(DropoutKey(3), 11)[:7])
+
+
+def test_the_numbers_of_a_key_are_frozen():
+    """The same text for the same seed, on every machine and in every version."""
+    expected = [0.39083615261847116, 0.06847359346279736, 0.5688160824735353]
+    np.testing.assert_array_equal(uniforms(DropoutKey(0).child("generation"), 3), expected)
