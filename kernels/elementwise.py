@@ -12,7 +12,7 @@ import numpy as np
 from minisora.kernels import numba_elementwise as kernels
 from minisora.kernels.compilation import launch
 from minisora.kernels.numba_arguments import ready
-from minisora.kernels.numba_product import product
+from minisora.kernels.numba_product import pack, packed_product, product
 from minisora.kernels.numba_random import dropout_arguments
 
 __all__ = [
@@ -24,6 +24,8 @@ __all__ = [
     "dropout_add",
     "layer_norm",
     "layer_norm_backward",
+    "pack",
+    "packed_product",
     "product",
     "scatter_add",
     "takes",

@@ -27,12 +27,28 @@ def product(a, b, bias):
     if a.shape[-1] != len(b) or (bias is not None and bias.shape != b.shape[1:]):
         raise ValueError(f"a (..., K), b (K, M) and bias (M,) are expected, got {a.shape}, {b.shape}, {np.shape(bias)}")
     rows = ready(a).reshape(math.prod(a.shape[:-1]), a.shape[-1])
-    strip = width(a.dtype)
-    packed = np.zeros((-(-b.shape[1] // strip), len(b), strip), a.dtype)
     out, bias = np.empty((len(rows), b.shape[1]), a.dtype), np.zeros(b.shape[1], a.dtype) if bias is None else bias
-    launch("product, packing", _pack_transposed if b.flags.f_contiguous else _pack, a.dtype, b.size, b, packed)
-    launch("product", _product, a.dtype, rows.size * b.shape[1] / 50, rows, packed, bias, out)
+    launch("product", _product, a.dtype, rows.size * b.shape[1] / 50, rows, pack(b, a.dtype), bias, out)
     return out.reshape(*a.shape[:-1], b.shape[1])
+
+
+def pack(b, dtype):
+    """Return b (K, M) as strips of columns, (strips, K, columns), the last filled up with 0, for `packed_product`."""
+    strip = width(dtype)
+    packed = np.zeros((-(-b.shape[1] // strip), len(b), strip), dtype)
+    launch("product, packing", _pack_transposed if b.flags.f_contiguous else _pack, dtype, b.size, b, packed)
+    return packed
+
+
+def packed_product(a, packed, bias):
+    """Return a b + bias for few vectors a (N, K), with b (K, M) as `pack` gave it, and bias (M,)."""
+    if a.shape[1] != packed.shape[1] or not 0 <= packed.shape[0] * packed.shape[2] - len(bias) < packed.shape[2]:
+        raise ValueError(f"a (N, K) and bias (M,) are expected for {packed.shape}, got {a.shape} and {bias.shape}")
+    rows = np.empty((len(a), a.shape[1] + _APART), a.dtype)
+    rows[:, : a.shape[1]] = a
+    out = np.empty((len(a), len(bias)), a.dtype)
+    launch("product of few", _product_of_few, a.dtype, a.size * len(bias) / 50, rows, packed, bias, out)
+    return out
 
 
 @njit(**KERNEL)
@@ -64,12 +80,27 @@ def _product(progress, a, packed, bias, out):
         block, tile = np.empty((last - first, inner + _APART), a.dtype), np.empty((_ROWS, strip), a.dtype)
         block[:, :inner] = a[first:last]
         for s in range(strips):
-            columns = min(strip, out.shape[1] - s * strip)
             for top in range(0, last - first, _ROWS):
-                rows = min(_ROWS, last - first - top)
-                multiply(tile, block[top:], packed[s], rows, columns, min(_INNER, inner))
-                for k in range(_INNER, inner, _INNER):
-                    multiply_add(tile, block[top:, k:], packed[s, k:], rows, columns, min(_INNER, inner - k))
-                for i in range(rows):
-                    for j in range(columns):
-                        out[first + top + i, s * strip + j] = tile[i, j] + bias[s * strip + j]
+                _tile(out[first + top : last], block[top:], packed, s, bias, tile)
+
+
+@njit(**KERNEL)
+def _product_of_few(progress, a, packed, bias, out):
+    """The same where all vectors fit the nearest caches: a job has a strip, so that several threads have work."""
+    for s in jobs(progress, len(packed)):
+        tile = np.empty((_ROWS, packed.shape[2]), a.dtype)
+        for top in range(0, len(out), _ROWS):
+            _tile(out[top:], a[top:], packed, s, bias, tile)
+
+
+@njit(**KERNEL)
+def _tile(out, block, packed, s, bias, tile):
+    """The entries of strip s in the first rows of out: block times the strip, and the bias."""
+    _, inner, strip = packed.shape
+    rows, columns = min(_ROWS, len(out)), min(strip, out.shape[1] - s * strip)
+    multiply(tile, block, packed[s], rows, columns, min(_INNER, inner))
+    for k in range(_INNER, inner, _INNER):
+        multiply_add(tile, block[:, k:], packed[s, k:], rows, columns, min(_INNER, inner - k))
+    for i in range(rows):
+        for j in range(columns):
+            out[i, s * strip + j] = tile[i, j] + bias[s * strip + j]

@@ -14,6 +14,7 @@ from minisora.layers.embedding import TokenEmbedding, TokenEmbeddingCache, check
 from minisora.layers.encoder import Encoder, EncoderCache
 from minisora.layers.layer import Layer
 from minisora.layers.linear import Linear, LinearCache, TiedLinear
+from minisora.layers.packed import FEW, packed
 from minisora.layers.positional import LearnedPositions, PositionsCache, SinusoidalPositions
 from minisora.layers.recurrent_encoder import RecurrentEncoder, RecurrentEncoderCache
 
@@ -183,10 +184,13 @@ class SoraDecoder(Layer):
         if state.length == state.max_len:
             raise ValueError(f"the decoder's state has room for {state.max_len} tokens, and all are used")
         x, _ = self.embedded.forward(ids[:, None], offset=state.length)  # (B, 1, D)
-        x = self.stack.step(x[:, 0], state.layers, state.memory_mask)
+        if state.packed is None and len(x) >= FEW and (fused := self.fused(x)):
+            state.packed = packed(self, fused)
+        run = state.packed or self
+        x = run.stack.step(x[:, 0], state.layers, state.memory_mask)
         state.length += 1
-        logits = self.projection(x)
-        return logits if self.copy is None else self.copy.step(logits, x, state.copied, state.memory_mask), state
+        logits = run.projection(x)
+        return logits if run.copy is None else run.copy.step(logits, x, state.copied, state.memory_mask), state
 
 
 class SoraModelCache(NamedTuple):

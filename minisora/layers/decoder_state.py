@@ -113,6 +113,8 @@ class DecoderState:
         How many there is room for.
     copied : tuple of arrays
         What the copy head remembers of the source; () without one.
+    packed : Layer or None
+        The decoder's twin that computes the steps, see `minisora.layers.packed`; None: the decoder itself.
     """
 
     def __init__(self, layers, memory_mask, max_len, copied=()):
@@ -120,6 +122,7 @@ class DecoderState:
         self.memory_mask = memory_mask
         self.max_len = max_len
         self.copied = copied
+        self.packed = None
         self.length = 0
 
     @property
