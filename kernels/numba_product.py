@@ -87,7 +87,7 @@ def _product(progress, a, packed, bias, out):
 @njit(**KERNEL)
 def _product_of_few(progress, a, packed, bias, out):
     """The same where all vectors fit the nearest caches: a job has a strip, so that several threads have work."""
-    for s in jobs(progress, len(packed)):
+    for s in jobs(progress.ctypes.data, len(packed)):
         tile = np.empty((_ROWS, packed.shape[2]), a.dtype)
         for top in range(0, len(out), _ROWS):
             _tile(out[top:], a[top:], packed, s, bias, tile)

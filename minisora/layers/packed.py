@@ -15,16 +15,23 @@ from minisora.layers.linear import Linear, TiedLinear
 FEW = 4  # vectors from which on it is worth it
 
 
-class PackedLinear(Layer):
-    """out = x W + b for the vectors x (N, d_in) of a step, with the W and b that a layer had when this was made."""
+class PackedLinear:
+    """out = x W + b for the vectors x (N, d_in) of a step, with the W and b that a layer had when this was made.
+
+    It stands for a layer in inference alone: nothing is trained through it, and it has no parameters.
+    """
 
     def __init__(self, weight, bias, fused):
         self.operations, self.weight = fused, fused.pack(weight, weight.dtype)
         self.bias = np.zeros(weight.shape[1], weight.dtype) if bias is None else bias.copy()
 
     def forward(self, x, *, key=None):
-        """Map x (N, d_in) to (N, d_out); for inference, so there is no cache."""
-        return self.operations.packed_product(x, self.weight, self.bias), None
+        """Map x (N, d_in) to (N, d_out); there is no cache."""
+        return self(x), None
+
+    def __call__(self, x):
+        """Map x (N, d_in) to (N, d_out)."""
+        return self.operations.packed_product(x, self.weight, self.bias)
 
 
 def packed(layer, fused):

@@ -91,6 +91,15 @@ def test_a_call_that_fails_is_tried_again(impatient, capsys):
     assert "compiling" in capsys.readouterr().err
 
 
+def test_a_launch_is_announced_with_its_kernel_and_dtype(impatient, capsys):
+    class Launched(Kernel):
+        def __call__(self, progress, seconds):
+            self.compile(seconds)
+
+    compilation.launch("the kernel", Launched(), "float64", 0, 0.3)
+    assert "compiling the kernel the kernel for float64;" in capsys.readouterr().err
+
+
 def test_numba_tells_of_its_compilations(tmp_path):
     """The same program twice: the first compiles, the second reads from disk."""
     (tmp_path / "numba_slow.py").write_text(
@@ -127,6 +136,14 @@ def test_what_was_compiled_from_other_sources_is_forgotten(tmp_path):
     (tmp_path / "numba_a.py").write_text("22")
     drop_stale(tmp_path)
     assert sorted(path.name for path in cache.iterdir()) == ["kernels.stamp", "other.pyc"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_left_alone(tmp_path):
+    """Where `__pycache__` is a file, nothing can be kept, and nothing is stale."""
+    (tmp_path / "numba_one.py").write_text("x = 1\n")
+    (tmp_path / "__pycache__").write_text("not a folder")
+    drop_stale(tmp_path)
+    assert (tmp_path / "__pycache__").read_text() == "not a folder"
 
 
 def test_a_kernel_that_calls_what_has_changed_is_compiled_again(tmp_path):

@@ -306,3 +306,14 @@ def test_biases_are_spared_by_weight_decay(rng):
 def test_what_cannot_be_is_one_sentence(rng, call, message):
     with pytest.raises(ValueError, match=message):
         call(rng)
+
+
+@CELL
+def test_what_is_computed_in_float32_stays_in_float32(rng, cell):
+    one = named_cell(cell)
+    a, u = rng.normal(size=(2, B, one.gates * D_H)).astype(np.float32)
+    state = tuple(rng.normal(size=(2 if cell == "lstm" else 1, B, D_H)).astype(np.float32))
+    new, cache = one.step(a, u, state)
+    da, du, dstate = one.step_backward(new, cache)
+    arrays = [array for array in (*new, da, du, *dstate) if isinstance(array, np.ndarray)]  # 0: h has no other way
+    assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
