@@ -30,7 +30,7 @@ class CopyCache(NamedTuple):
     copied: Any  # (B, T, S), exp(score - out) of each place: what copying from there has of it
 
 
-def copy_forward(logits, scores, source_ids, visible):
+def copy_forward(logits, scores, source_ids, visible=None):
     """out_w = log(exp(logit_w) + sum over the visible places s with source_s = w of exp(score_s)).
 
     Parameters
@@ -38,7 +38,8 @@ def copy_forward(logits, scores, source_ids, visible):
     logits : array (B, T, V)
     scores : array (B, T, S)
     source_ids : int array (B, S)
-    visible : bool array (B, S)
+    visible : bool array (B, S), optional
+        True = may be copied; None: all of them.
 
     Returns
     -------
@@ -46,6 +47,7 @@ def copy_forward(logits, scores, source_ids, visible):
     cache : CopyCache
     """
     xp = array_module(logits)
+    visible = xp.ones(source_ids.shape, bool) if visible is None else visible
     seen = visible[:, None, :]  # (B, 1, S)
     least = scores.min(axis=-1, keepdims=True)
     largest = xp.where(seen, scores, least).max(axis=-1, keepdims=True)  # (B, T, 1)
@@ -136,11 +138,9 @@ class CopyHead(Layer):
             True = may be copied.
         """
         check_copied(source_ids, memory, logits.shape[-1])
-        xp = array_module(logits)
-        visible = xp.ones(source_ids.shape, bool) if memory_mask is None else memory_mask
         q, w_q = self.w_q.forward(x)
         k, w_k = self.w_k.forward(memory)
-        out, copy = copy_forward(logits, self.scale * (q @ k.swapaxes(1, 2)), source_ids, visible)
+        out, copy = copy_forward(logits, self.scale * (q @ k.swapaxes(1, 2)), source_ids, memory_mask)
         return out, CopyHeadCache(w_q, w_k, q, k, copy)
 
     def backward(self, dout, cache):
@@ -158,10 +158,8 @@ class CopyHead(Layer):
     def step(self, logits, x, remembered, memory_mask=None):
         """Map the newest logits (B, V), made of x (B, D), to logits (B, V)."""
         k, source_ids = remembered
-        xp = array_module(logits)
-        visible = xp.ones(source_ids.shape, bool) if memory_mask is None else memory_mask
         scores = self.scale * (self.w_q(x)[:, None] @ k.swapaxes(1, 2))  # (B, 1, S)
-        return copy_forward(logits[:, None], scores, source_ids, visible)[0][:, 0]
+        return copy_forward(logits[:, None], scores, source_ids, memory_mask)[0][:, 0]
 
 
 def check_copied(source_ids, memory, vocab_size):

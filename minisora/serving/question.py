@@ -4,6 +4,7 @@ import json
 
 from minisora.corpus import build_source
 from minisora.serving.refusal import Refusal
+from minisora.text.checks import has_surrogate
 
 MOST_FACTS, MOST_TURNS = 64, 32
 
@@ -50,4 +51,4 @@ def is_turns(turns):
 
 def is_text(value):
     """Whether it is a string of characters: JSON can also write half of a UTF-16 pair, which is none."""
-    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+    return isinstance(value, str) and not has_surrogate(value)

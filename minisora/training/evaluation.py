@@ -5,7 +5,7 @@ from itertools import islice
 from minisora.training.baselines import MostFrequent, NearestQuestion
 from minisora.training.data import as_pair
 from minisora.training.metrics import bleu, distinct, interval, slot_f1
-from minisora.training.mistakes import count_mistakes
+from minisora.training.mistakes import count_mistakes, kind_of_mistake
 from minisora.training.scoring import answer_pairs, mean_loss
 
 APART = ("arithmetic", "generation")  # scenarios that a split's exact match leaves out
@@ -141,7 +141,7 @@ def _first_answers(judged, count=10):
     for one, answer in judged:
         shown = found.setdefault(one.scenario, [])
         if len(shown) < count:
-            right = answer == one.target or answer in one.references
+            right = kind_of_mistake(one, answer) is None
             shown.append({"source": one.source, "target": one.target, "answer": answer, "right": right})
     return dict(sorted(found.items()))
 
