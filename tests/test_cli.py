@@ -201,6 +201,8 @@ def test_evaluate_mistakes(folder, pairs, tmp_path):
     assert "expected a split out of train, dev, iid" in mistake("evaluate", folder, "--split", "middle")
     assert "nowhere" in mistake("evaluate", tmp_path / "nowhere")
     assert "nowhere.tsv" in mistake("evaluate", folder, "--data", tmp_path / "nowhere.tsv")
+    for without in (["--beside", folder], ["--no-baselines"]):
+        assert "--reference is for the baselines" in mistake("evaluate", folder, "--reference", pairs, *without)
 
 
 def test_models_side_by_side(folder, pairs):

@@ -39,6 +39,8 @@ def command(name, beside, data, splits, count, seed, reference, beams, no_baseli
         raise click.UsageError("--split, --mistakes and --answers are for the corpus, they exclude --data")
     if beside and any(parts.values()):
         raise click.UsageError("--mistakes and --answers are for one model, they exclude --beside")
+    if reference is not None and (beside or no_baselines):
+        raise click.UsageError("--reference is for the baselines, which --beside and --no-baselines leave out")
     from minisora.checkpoint import load
     from minisora.training.evaluation import corpus_sets, evaluate
     from minisora.training.table import answers_list, comparison_table, evaluation_table, mistakes_table

@@ -36,12 +36,12 @@ class PostProcessing(NamedTuple):
 
 
 def collapse_characters(text):
-    """Leave two of a character that stands three times or more; digits are left alone.
+    """Leave two of a character that stands three times or more; digits and the www of an address are left alone.
 
     >>> collapse_characters("好好好好！！！ 1000")
     '好好！！ 1000'
     """
-    return re.sub(r"([^\d])\1{2,}", r"\1" * MOST, text, flags=re.DOTALL)
+    return re.sub(r"(?!www\.)([^\d])\1{2,}", r"\1" * MOST, text, flags=re.DOTALL)
 
 
 def collapse_fragments(text):

@@ -11,6 +11,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SELECTIONS = ("exact_match", "loss")
 PENALIZED = ("weights", "all")
 BACKENDS = ("auto", *backend_names())
+MOST_IN_A_CHUNK = 1 << 20  # examples; all of them are in memory
 
 # What may differ between a training and its continuation: none of these changes a single parameter value.
 _NOT_IDENTITY = frozenset({"eval_every", "save_every", "log_every", "keep", "patience", "threads", "select"})
@@ -97,8 +98,9 @@ class TrainingConfig:
 
     def __post_init__(self):
         object.__setattr__(self, "betas", tuple(self.betas) if isinstance(self.betas, list | tuple) else self.betas)
-        for name in ("steps", "batch_tokens", "chunk_examples", "accumulate", "shards", "log_every", "save_every"):
+        for name in ("steps", "batch_tokens", "accumulate", "shards", "log_every", "save_every"):
             check_setting(self, name, lambda value: is_integer(value) and value >= 1, "an integer >= 1")
+        check_setting(self, "chunk_examples", _is_chunk, f"an integer from 1 to {MOST_IN_A_CHUNK}")
         for name in ("warmup_steps", "eval_every", "keep", "patience", "seed"):
             check_setting(self, name, lambda value: is_integer(value) and value >= 0, "an integer >= 0")
         if self.threads is not None:
@@ -143,6 +145,10 @@ class TrainingConfig:
         if unknown:
             raise ValueError(f"expected the names of a TrainingConfig, got {unknown[0]!r}")
         return cls(**values)
+
+
+def _is_chunk(value):
+    return is_integer(value) and 1 <= value <= MOST_IN_A_CHUNK
 
 
 def _is_part(value):

@@ -17,6 +17,8 @@ TEXTS = st.text("今天好 ab1，。\n")
         ("100000", "100000"),
         ("……", "……"),
         ("\n\n\n\n", "\n\n"),
+        ("请看www.例子.com", "请看www.例子.com"),
+        ("wwww", "ww"),
     ],
 )
 def test_characters(text, expected):
