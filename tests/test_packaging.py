@@ -15,7 +15,7 @@ import minisora
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
-DATA = (".cu", ".cuh", ".json", ".safetensors", ".md", ".typed", ".html", ".css", ".js", ".svg")
+DATA = (".cu", ".cuh", ".json", ".safetensors", ".md", ".typed", ".html", ".css", ".js", ".svg", ".otf", ".txt")
 
 
 @pytest.fixture(scope="module")
