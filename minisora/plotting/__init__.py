@@ -5,6 +5,7 @@ from importlib import import_module
 _HOMES = {
     "plot_attention": "attention",
     "plot_attention_gradients": "attention",
+    "explain": "explaining",
     "plot_curves": "curves",
     "plot_trials": "tuning",
     "png": "image",
