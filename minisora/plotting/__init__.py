@@ -5,6 +5,12 @@ from importlib import import_module
 _HOMES = {
     "plot_attention": "attention",
     "plot_attention_gradients": "attention",
+    "plot_entropy": "measure_maps",
+    "plot_rollout": "measure_maps",
+    "plot_beam_tree": "beams",
+    "attention_entropy": "entropy",
+    "attention_rollout": "rollout",
+    "decoder_rollout": "rollout",
     "explain": "explaining",
     "plot_curves": "curves",
     "plot_trials": "tuning",

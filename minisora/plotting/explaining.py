@@ -27,9 +27,9 @@ def explain(cache, name, index=(), *, dout=None, layer=None, x=None, digits=4, t
     Parameters
     ----------
     cache : cache
-        Of attention: ``q k v scores weights out``, with dropout ``dropped``; and with dout ``dweights dscores dq dk dv``,
-        with dropout ``ddropped``. Of `MultiHeadAttention` the same, its inner out called ``heads``; and given the layer
-        ``out``, ``dheads dx dmemory dW_q db_q ... dW_o db_o``, and all down to x and memory. Of `Linear` and
+        Of attention: ``q k v scores weights out``, with dropout ``dropped``; with dout ``dweights dscores dq dk dv``,
+        with dropout ``ddropped``. Of `MultiHeadAttention` the same, its inner out called ``heads``; given the layer
+        also ``out dheads dx dmemory dW_q db_q ... dW_o db_o``, and all down to x and memory. Of `Linear` and
         `TiedLinear` ``out dx dW db``; of `LayerNorm` ``mean rstd normalized out dnormalized dx dgamma dbeta``; of
         `SoftmaxCrossEntropy` ``exps probabilities losses total dlogits``.
     name : str

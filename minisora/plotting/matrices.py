@@ -26,14 +26,15 @@ def matrices_by_layer(given, batch=0):
     return matrices
 
 
-def weights_of(cache):
-    """Return the weights (B, H, T, S) of a cache: computed again, or what the cache of another layer says."""
-    return attention_steps(cache).weights if isinstance(cache, AttentionCache) else cache.weights
+def weights_of(given):
+    """Return the weights (B, H, T, S) of a cache, computed again or as it has them; anything else stays as it is."""
+    if isinstance(given, AttentionCache):
+        return attention_steps(given).weights
+    return getattr(given, "weights", given)
 
 
 def _of_one_layer(given, batch):
-    if isinstance(given, AttentionCache) or hasattr(given, "weights"):
-        given = weights_of(given)
+    given = weights_of(given)
     array = np.asarray(mover("cpu")(given) if hasattr(given, "dtype") else given)
     if array.dtype.kind not in "fiu" or array.ndim not in (2, 3, 4) or 0 in array.shape:
         raise ValueError(

@@ -43,7 +43,7 @@ def diverging(matrices):
     return Colours("RdBu_r", -largest, largest)
 
 
-def draw_rows(rows, source, target, *, values=None):
+def draw_rows(rows, source, target, *, values=None, names=("key", "query")):
     """Return a figure with rows of panels, all of one shape, and a thin bar for panels that share their colours.
 
     Parameters
@@ -54,6 +54,8 @@ def draw_rows(rows, source, target, *, values=None):
         S and T labels.
     values : bool, optional
         Whether to write the numbers into the cells; None: where they can be read.
+    names : (str, str)
+        What the labels below and beside the maps are.
     """
     source, target = list(map(printable, source)), list(map(printable, target))
     columns = max(map(len, rows))
@@ -67,7 +69,7 @@ def draw_rows(rows, source, target, *, values=None):
             continue
         images.append(_draw(axes, rows[row][column], cells, values))
         below = row + 1 < len(rows) and column < len(rows[row + 1])
-        _label(axes, [] if below else source, target if column == 0 else [], cells)
+        _label(axes, [] if below else source, target if column == 0 else [], cells, names)
     _bars(figure, rows, grid, images)
     return figure
 
@@ -110,7 +112,7 @@ def _write(axes, masked, image, cells):
         axes.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else "black")
 
 
-def _label(axes, source, target, cells):
+def _label(axes, source, target, cells, names):
     """Write the tokens on both axes, and what they are; nothing where there is no list."""
     axes.tick_params(length=0, pad=2)
     style = {"fontsize": cells.font, "parse_math": False}
@@ -118,8 +120,8 @@ def _label(axes, source, target, cells):
     upright = 90 if source and _upright(source, cells) else 0
     axes.set_xticks(across, [source[i] for i in across], rotation=upright, **style)
     axes.set_yticks(down, [target[i] for i in down], **style)
-    axes.set_xlabel("key" if source else "", fontsize=8, color="dimgray")
-    axes.set_ylabel("query" if target else "", fontsize=8, color="dimgray")
+    axes.set_xlabel(names[0] if source else "", fontsize=8, color="dimgray")
+    axes.set_ylabel(names[1] if target else "", fontsize=8, color="dimgray")
 
 
 def _bars(figure, rows, grid, images):
