@@ -217,6 +217,15 @@ np.testing.assert_allclose(found[0, 0], out, rtol=1e-14)
 np.testing.assert_allclose(cache.lse[0, 0], lse, rtol=1e-14)
 
 # %% [markdown]
+# `explain` works one number out from those that it is made of, down to the inputs, with every value put in. It does so
+# for any number of any attention cache, also inside a trained model.
+
+# %%
+from minisora.plotting import explain
+
+print(explain(cache, "out", (0, 0, 1, 0)))  # (b, h, t, j)
+
+# %% [markdown]
 # And the definition without a single matrix product, one number after the other:
 
 # %%
