@@ -164,11 +164,11 @@ np.testing.assert_allclose([total, max(cut_in_all_ways)[0]], best[-1])
 #
 # 词表：从没有切分过的文本里自己学出来。
 #
-# Nobody wrote the probabilities of a real vocabulary by hand. `learn_words` takes frequent substrings as first
-# candidates. Then it repeats two things: it estimates how often each word is expected in the texts, over all
-# segmentations, weighed by their probabilities (expectation-maximisation, EM), and it drops the words that the texts
-# would miss least, until the vocabulary is small enough. We give it three thousand questions of the corpus that comes
-# with minisora.
+# Nobody wrote the probabilities of a real vocabulary by hand. `learn_words` (`minisora/text/unigram.py`) takes
+# frequent substrings as first candidates. Then it repeats two things: it estimates how often each word is expected in
+# the texts, over all segmentations, weighed by their probabilities (expectation-maximisation, EM), and it drops the
+# words that the texts would miss least, until the vocabulary is small enough. We give it three thousand questions of
+# the corpus that comes with minisora.
 
 # %%
 from minisora.corpus import train_sample

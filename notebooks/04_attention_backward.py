@@ -129,7 +129,8 @@ np.testing.assert_allclose(dweights, numerical(free, lambda: dout * (free @ v)),
 # %%
 row, w = scores[2], weights[2]  # (S,), (S,)
 J = np.diag(w) - np.outer(w, w)  # (S, S)
-print("scores", row, " weights", w, "\nJ\n", J, sep="")
+print("scores", row, " weights", w)
+print(J)
 
 by_differences = np.empty((3, 3))
 for j in range(3):
@@ -169,7 +170,7 @@ for factor in (1, 4, 16):
 
 # %%
 dscores = weights * (dweights - (weights * dweights).sum(axis=1, keepdims=True))  # (T, S)
-print("dscores\n", dscores, "\nsums of the rows ", dscores.sum(axis=1).round(12), sep="")
+print(f"dscores\n{dscores}\nlargest sum of a row {np.abs(dscores.sum(axis=1)).max():.0e}")
 
 np.testing.assert_allclose(dscores[2], dweights[2] @ J)  # the long way
 np.testing.assert_allclose(dscores, softmax_backward(dweights, weights))  # the library's
@@ -209,7 +210,7 @@ np.testing.assert_allclose(dk, numerical(k, lambda: dout * head(q, k, v)[2]), rt
 # 0, exactly, in every model.
 
 # %%
-print(dk.sum(axis=0).round(12))
+print(f"largest sum of a column {np.abs(dk.sum(axis=0)).max():.0e}")
 np.testing.assert_allclose(dk.sum(axis=0), 0, atol=1e-15)
 
 # %% [markdown]
