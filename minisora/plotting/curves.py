@@ -1,6 +1,10 @@
 """Curves of trainings, side by side: one panel for each thing that is compared."""
 
+from minisora.plotting.canvas import canvas
+from minisora.plotting.font import chinese_font
 
+
+@chinese_font()
 def plot_curves(panels, every, x_label, y_label):
     """Return a figure with a panel for each title, and in it a curve for each label, on a logarithmic axis.
 
@@ -11,9 +15,7 @@ def plot_curves(panels, every, x_label, y_label):
     every : int
     x_label, y_label : str
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.2 * len(panels), 3.6), layout="constrained")
+    figure = canvas(4.2 * len(panels), 3.6)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for place, (title, curves) in zip(axes, panels.items(), strict=True):
         for label, values in curves.items():

@@ -26,10 +26,11 @@ UNSEEN = {
 def chinese_font():
     """Within it, new texts of figures have a font with Chinese; matplotlib's settings are then as they were.
 
-    A text keeps its font, so the figure may be drawn later. Also a decorator.
+    A text keeps its font, so the figure may be drawn later. Also a decorator. A token, which may hold a ``$``, wants
+    ``parse_math=False`` beside.
     """
     _add()
-    with mpl.rc_context({"font.family": FAMILIES, "text.usetex": False, "text.parse_math": False}):
+    with mpl.rc_context({"font.family": FAMILIES}):
         yield
 
 
@@ -42,7 +43,7 @@ def printable(label):
     """Return a token's text as a label on one line in which every character has a shape.
 
     Line ends and tabs become signs, and so do spaces at the edges; what no font of this package has, or what cannot be
-    seen, becomes its code, such as [U+9F98]. Text is drawn as it is: ``$`` begins no formula.
+    seen, becomes its code, such as [U+9F98].
 
     Parameters
     ----------

@@ -136,3 +136,4 @@ def _bars(figure, rows, grid, images):
         bar = figure.colorbar(image, ax=axes, fraction=0.03, pad=0.015, aspect=35, shrink=0.9)
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=7, length=2)
+        bar.ax.yaxis.get_offset_text().set_fontsize(7)

@@ -2,6 +2,10 @@
 
 from math import isfinite
 
+from matplotlib.ticker import NullFormatter
+
+from minisora.plotting.canvas import canvas
+
 LOGARITHMIC = {"learning_rate": 10, "batch_tokens": 2}  # and the base of the axis
 
 
@@ -15,11 +19,8 @@ def plot_trials(trials):
     trials : list of minisora.training.tuning.Trial
         At least one.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter
-
     names = list(trials[0].settings)
-    figure = Figure(figsize=(3.4 * len(names), 3.2), layout="constrained")
+    figure = canvas(3.4 * len(names), 3.2)
     finite = [trial for trial in trials if isfinite(trial.loss)]
     others = [trial for trial in trials if not isfinite(trial.loss)]
     losses, numbers = [trial.loss for trial in finite], [trial.number for trial in finite]

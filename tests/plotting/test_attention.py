@@ -8,7 +8,7 @@ import pytest
 
 from minisora.kernels import attention_forward, attention_steps
 from minisora.layers.attention import MultiHeadAttention
-from minisora.plotting import plot_attention, plot_attention_gradients
+from minisora.plotting import plot_attention, plot_attention_gradients, plot_curves
 from minisora.plotting.font import FAMILIES
 from minisora.plotting.image import png
 
@@ -199,3 +199,14 @@ def test_gradients_need_a_cache_of_attention_itself_and_a_dout_of_its_shape(atte
         plot_attention_gradients(dout, dout)
     with pytest.raises(ValueError, match=r"dout \(B, H, T, d_v\) = \(2, 3, 7, 4\), got \(3, 7, 4\)"):
         plot_attention_gradients(cache, dout[0])
+
+
+@pytest.mark.parametrize("label", ["$", "$x^2$", r"$\frac{$", r"\$", "{", "_a^"])
+def test_a_token_is_no_formula(label):
+    """As a formula, some of these would be an error, and the others would lose their signs."""
+    figure = plot_attention(np.eye(2), [label, "x2"])
+    assert png(figure) != png(plot_attention(np.eye(2), ["x2", "x2"]))
+
+
+def test_chinese_in_curves():
+    assert png(plot_curves({"损失": {"学习率 1e-3": [3.0, 2.0, 1.0]}}, 50, "步", "损失 $\\ell$"))

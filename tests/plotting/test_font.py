@@ -18,7 +18,7 @@ def draw(text):
     """A figure with nothing but a text; a character without a glyph is a warning, so an error."""
     with chinese_font():
         figure = Figure(figsize=(4, 1))
-        figure.text(0.05, 0.3, text)
+        figure.text(0.05, 0.3, text, parse_math=False)
     return png(figure)
 
 
@@ -59,10 +59,6 @@ def test_every_chinese_character_of_the_documents_has_a_glyph(name):
 def test_a_label_is_one_line_in_which_everything_has_a_shape(label, shown):
     assert printable(label) == shown
     assert draw(printable(label))
-
-
-def test_text_is_no_formula_though_it_has_dollars():
-    assert draw("$x^2$") != draw("x2") and draw(r"$\frac{$")  # as a formula it would be an error
 
 
 def test_what_is_no_text_is_refused():
