@@ -13,6 +13,7 @@ _HOMES = {
     "decoder_rollout": "rollout",
     "explain": "explaining",
     "plot_curves": "curves",
+    "plot_distributions": "distributions",
     "plot_trials": "tuning",
     "png": "image",
     "chinese_font": "font",
