@@ -52,7 +52,14 @@ def _draw(axes, probabilities, longest):
     places = range(len(probabilities))
     axes.barh(places, probabilities, height=0.7)
     for place, p in zip(places, probabilities):
-        axes.text(p + 0.02 * longest, place, f"{p:.2f}" if p else "", va="center", fontsize=8)
+        axes.text(p + 0.02 * longest, place, _number(p), va="center", fontsize=8)
     axes.set_xlim(0, 1.25 * longest)
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _number(p):
+    """A probability in few signs: 0.53, 4e-4, and nothing for 0."""
+    if p == 0:
+        return ""
+    return f"{p:.2f}" if p >= 0.005 else f"{p:.0e}".replace("e-0", "e-")

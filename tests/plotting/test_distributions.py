@@ -9,11 +9,12 @@ from minisora.plotting.image import png
 
 def test_a_panel_for_each_title_and_a_bar_for_each_token():
     before = dict(mpl.rcParams)
-    figure = plot_distributions({"all": [0.5, 0.3, 0.2], "two": [0.625, 0.375, 0.0]}, ["晴", "$x$", " "])
+    figure = plot_distributions({"all": [0.9, 0.0996, 0.0004], "two": [0.625, 0.375, 0.0]}, ["晴", "$x$", " "])
     first, second = figure.axes
     assert [axes.get_title() for axes in (first, second)] == ["all", "two"]
     assert [bar.get_width() for bar in second.patches] == [0.625, 0.375, 0.0]
     assert [label.get_text() for label in first.get_yticklabels()] == ["晴", "$x$", "␣"]
+    assert [text.get_text() for text in first.texts] == ["0.90", "0.10", "4e-4"]
     assert [text.get_text() for text in second.texts] == ["0.62", "0.38", ""]
     assert first.get_xlim() == second.get_xlim()
     assert first.yaxis_inverted()  # the first token on top
