@@ -30,7 +30,7 @@ from minisora.layers.activation import GELU, ReLU
 from minisora.layers.embedding import TokenEmbedding
 from minisora.layers.feed_forward import FeedForward
 from minisora.layers.normalization import LayerNorm
-from minisora.plotting import plot_attention
+from minisora.plotting import explain, plot_attention
 
 np.set_printoptions(precision=3, suppress=True)
 
@@ -161,6 +161,13 @@ by_difference = dout @ jacobian(norm, x)
 np.testing.assert_allclose(dx, by_difference, atol=1e-8)
 print("dx           ", dx)
 print("by difference", by_difference)
+
+# %% [markdown]
+# One number of it, with every value put in (`explain` works for each named step of each layer):
+
+# %%
+print(explain(cache, "dx", (1,), dout=dout, layer=norm, x=x, digits=3, depth=1))
+np.testing.assert_allclose(explain(cache, "dx", (1,), dout=dout, layer=norm, x=x).value, dx[1], rtol=1e-10)
 
 # %% [markdown]
 # ## What LayerNorm cannot see
