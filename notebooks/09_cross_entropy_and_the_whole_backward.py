@@ -29,7 +29,7 @@ import numpy as np
 from minisora import SoraConfig, SoraModel
 from minisora.gradcheck import randomize, relative_error, run_checks
 from minisora.layers.loss import SoftmaxCrossEntropy
-from minisora.plotting import plot_attention, plot_curves
+from minisora.plotting import explain, plot_attention, plot_curves
 
 np.set_printoptions(precision=3, suppress=True)
 
@@ -93,6 +93,7 @@ for v in range(len(candidates)):
     nudge = step * np.eye(len(candidates))[v]
     up, down = (-np.log(np.exp(z) / np.exp(z).sum())[right] for z in (logits + nudge, logits - nudge))
     np.testing.assert_allclose((up - down) / (2 * step), dlogits[v], atol=1e-9)
+print(explain(loss_cache, "dlogits", (0, 1), dout=1.0, layer=loss, x=logits[None]))
 
 # %% [markdown]
 # Gradient descent subtracts this: the right logit goes up by what is missing to 1, each other one goes down by its own
