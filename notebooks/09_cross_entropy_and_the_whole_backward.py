@@ -28,6 +28,7 @@ import numpy as np
 
 from minisora import SoraConfig, SoraModel
 from minisora.gradcheck import randomize, relative_error, run_checks
+from minisora.kernels import attention_steps
 from minisora.layers.loss import SoftmaxCrossEntropy
 from minisora.plotting import explain, plot_attention, plot_curves
 
@@ -330,6 +331,28 @@ np.testing.assert_allclose(sum(table_ledger.values()), table.grad, rtol=1e-10, a
 # %% [markdown]
 # The projection moves every row, also those of tokens that did not occur: each logit takes part in the softmax. An
 # embedding moves only the rows of the tokens that were read.
+
+# %% [markdown]
+# ## Inside one layer
+#
+# 走进一层：交叉注意力图上的梯度。
+#
+# Each step above is a layer's own backward, which lessons 04, 07 and 08 have taken apart. As a reminder that the walk
+# goes through every number: `dscores` of the last decoder layer's cross-attention, both heads. Red says that a larger
+# score here would make the loss larger, so the next step of a training makes it smaller. A row sums to 0: weight that
+# is taken from one character goes to another.
+
+# %%
+d = model.decoder.projection.backward(dlogits, cache.decoder.projection)
+d = model.decoder.stack.norm.backward(d, cache.decoder.stack.norm)  # arrives at the last layer
+last, of_last = layers[-1], caches[-1]
+dx2 = d + last.norm_3.backward(last.feed_forward.backward(d, of_last.feed_forward), of_last.norm_3)
+cross, of_cross = last.cross_attention, of_last.cross_attention
+dheads = cross.split(cross.w_o.backward(dx2, of_cross.w_o))  # (B, H, T, d_k)
+steps = attention_steps(of_cross.attention, dheads)
+np.testing.assert_allclose(steps.dscores.sum(axis=-1), 0, atol=1e-15)
+read = [vocabulary[i] for i in decoder_ids[0]]
+plot_attention(steps.dscores, list(first_question), read, signed=True)
 
 # %% [markdown]
 # ## One direction through everything
