@@ -252,7 +252,7 @@ assert winner(tree) == max(sentences, key=sentences.get) == "小雨"
 plot_beam_tree(tree.nodes, tokenizer)
 
 # %% [markdown]
-# 天 and 空 are missing: they were not among the best of their step, so their branches were never begun. Beside each
+# 天, 空 and 雪 are missing: they were not among the best of their step, so their branches were never begun. Beside each
 # sentence stands its score, here the logarithm of its probability. With $K = 1$ the tree is a path, and it is the
 # greedy one:
 
@@ -277,12 +277,8 @@ plot_beam_tree(path.nodes, tokenizer)
 short, long = ("晴。", 3, -1.5), ("今天天气晴朗，气温适中。", 13, -2.1)  # text, length with the end, log P
 for alpha in (0.0, 0.3, 0.6, 1.0):
     scores = {text: total / length_penalty(length, alpha) for text, length, total in (short, long)}
-    print(
-        f"alpha = {alpha}:",
-        *(f"{text} {score:.3f}" for text, score in scores.items()),
-        "->",
-        max(scores, key=scores.get),
-    )
+    print(f"alpha = {alpha}:", *(f"{text} {score:.3f} " for text, score in scores.items()))
+    print("             the better one is", max(scores, key=scores.get))
     np.testing.assert_allclose(scores[short[0]], -1.5 / ((5 + 3) / 6) ** alpha)
 
 # %% [markdown]
