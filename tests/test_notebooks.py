@@ -1,14 +1,19 @@
-"""The notebooks run, and the .ipynb beside each source holds the same cells, without outputs."""
+"""The rules of the notebooks, and that the .ipynb beside each source holds the same cells, without outputs.
+
+The numbered lessons take minutes: they are run once, by notebooks/site/execute.py. The others take a second or two.
+"""
 
 import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from lesson_files import FOLDER, sources
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").rglob("*.py"))
+NOTEBOOKS = sources()
+LESSONS = [path for path in NOTEBOOKS if path.stem[0].isdigit()]
+OTHERS = [path for path in NOTEBOOKS if path not in LESSONS]
 
 
 def cells_of_the_source(path):
@@ -23,6 +28,13 @@ def cells_of_the_source(path):
 
 def test_there_are_notebooks():
     assert {"first_look", "customer_service", "dialogue", "exercises"} <= {path.stem for path in NOTEBOOKS}
+
+
+def test_no_source_is_left_out():
+    found = {path for path in FOLDER.rglob("*.py") if path.read_text(encoding="utf-8").startswith("# ---\n# jupyter:")}
+    assert found == set(NOTEBOOKS)
+    notebooks = {path for path in FOLDER.rglob("*.ipynb") if path.parent.name != ".ipynb_checkpoints"}
+    assert {path.with_suffix(".ipynb") for path in found} == notebooks
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -41,7 +53,7 @@ def test_the_notebook_beside_the_source_is_the_same(path):
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
 def test_the_notebook_runs_wherever_it_is_started(path, tmp_path):
     done = subprocess.run([sys.executable, "-W", "error", path], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
