@@ -144,8 +144,8 @@ np.testing.assert_allclose(J, by_differences, rtol=1e-7)
 # * The diagonal is positive, all else negative: what one weight wins, the others lose. **Each row and each column sums
 #   to 0**, since the weights always sum to 1, and since a constant added to all scores changes nothing.
 # * $J$ is symmetric, so $J^\top = J$.
-# * Where one weight is near 1, $J$ is near 0. The head has made up its mind, and hardly any gradient passes. This is why
-#   scores are divided by $\sqrt{d_k}$.
+# * Where one weight is near 1, $J$ is near 0. The head has made up its mind, and hardly any gradient passes. This is
+#   why scores are divided by $\sqrt{d_k}$.
 
 # %%
 np.testing.assert_allclose(J.sum(axis=0), 0, atol=1e-15)

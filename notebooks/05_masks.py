@@ -213,8 +213,8 @@ np.testing.assert_array_equal(blind[0, 0, 0], 0)
 # %% [markdown]
 # * $-\infty$ in every place: the maximum is $-\infty$, and $-\infty - (-\infty)$ is NaN. In the backward pass
 #   $0 \cdot \text{NaN}$ is NaN again, and one empty row spoils every parameter.
-# * $-10^9$ as a stand-in for $-\infty$: all scores of the row become equal, and the row gets the mean of exactly what it
-#   must not see. No error, and no warning. (In float16 it is $-\infty$ anyway.)
+# * $-10^9$ as a stand-in for $-\infty$: all scores of the row become equal, and the row gets the mean of exactly what
+#   it must not see. No error, and no warning. (In float16 it is $-\infty$ anyway.)
 # * An empty sum is 0. That is minisora's answer, on every backend. The gradient is 0 as well.
 
 # %%
