@@ -9,8 +9,8 @@ import minisora
 from minisora.commands.lazy import LazyCommands
 
 COMMANDS = (
-    "chat", "serve", "train", "tune", "evaluate", "download", "corpus", "vectors", "gradcheck", "bench", "info",
-    "article",
+    "chat", "attend", "serve", "train", "tune", "evaluate", "download", "corpus", "vectors", "gradcheck", "bench",
+    "info", "article",
 )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "article": set(),
     "walk": MODEL,
     "benchmarks": CHECKED | {"training", "plotting", "info", "commands"},
-    "serving": CHECKED,
+    "serving": CHECKED | {"plotting"},
     "commands": CHECKED | {"training", "plotting", "benchmarks", "mermaid", "info", "article", "walk", "serving"},
     "cli": {"commands"},
     "__main__": {"cli"},

@@ -43,13 +43,13 @@ def make_app(pretrained, name, *, names=None, answers=ANSWERS, attentions=ATTENT
     starlette.applications.Starlette
     """
     worker = worker or Worker(pretrained)
+    attending, check = Places(attentions), weights_check(pretrained)
     routes = [
         *page_routes(),
         Route("/model", about(pretrained, name), methods=["GET"]),
         Route("/answer", Asking("answer", worker, Places(answers), length_check(pretrained)), methods=["POST"]),
-        Route(
-            "/attention", Asking("attention", worker, Places(attentions), weights_check(pretrained)), methods=["POST"]
-        ),
+        Route("/attention", Asking("attention", worker, attending, check), methods=["POST"]),
+        Route("/explorer/content", Asking("explorer", worker, attending, check), methods=["POST"]),
     ]
     around = [Middleware(Headers), Middleware(Refusing), Middleware(Guard, names=names or Names("127.0.0.1"))]
 

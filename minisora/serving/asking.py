@@ -14,7 +14,7 @@ class Asking:
 
     Parameters
     ----------
-    kind : {"answer", "attention"}
+    kind : {"answer", "attention", "explorer"}
         What to make of a question.
     worker : Worker
     places : Places
@@ -82,7 +82,7 @@ async def send_document(pieces, send):
     await send({"type": "http.response.body", "body": b""})
 
 
-SENDERS = {"answer": send_lines, "attention": send_document}
+SENDERS = {"answer": send_lines, "attention": send_document, "explorer": send_document}
 
 
 async def begin(send, media_type):

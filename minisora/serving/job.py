@@ -14,7 +14,7 @@ class Job:
     ----------
     source : str
         What the model reads.
-    kind : {"answer", "attention"}
+    kind : {"answer", "attention", "explorer"}
 
     Attributes
     ----------

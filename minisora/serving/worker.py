@@ -7,7 +7,7 @@ from collections import deque
 from threadpoolctl import threadpool_limits
 
 from minisora.generation import generate
-from minisora.generation.attention_json import attention_json
+from minisora.serving.documents import DOCUMENTS
 from minisora.serving.safe_log import place_of
 
 TOGETHER = 32
@@ -54,7 +54,7 @@ class Worker:
 
     def _compute(self, jobs):
         try:
-            self._attend(jobs[0]) if jobs[0].kind == "attention" else self._answer(jobs)
+            self._answer(jobs) if jobs[0].kind == "answer" else self._attend(jobs[0])
         except Exception as error:
             logger.error("%s failed: %s", jobs[0].kind, place_of(error))
             for job in jobs:
@@ -70,15 +70,15 @@ class Worker:
         return []
 
     def _first(self):
-        """Take from those who wait: one that asks for attention, or as many as may be answered together."""
+        """Take from those who wait: one that asks for a document, or as many as may be answered together."""
         jobs = []
         while self._waiting and len(jobs) < self.together:
-            if jobs and self._waiting[0].kind == "attention":
+            if jobs and self._waiting[0].kind != "answer":
                 break
             job = self._waiting.popleft()
             if not job.left:
                 jobs.append(job)
-            if jobs and jobs[0].kind == "attention":
+            if jobs and jobs[0].kind != "answer":
                 break
         return jobs
 
@@ -92,8 +92,6 @@ class Worker:
             job.end()
 
     def _attend(self, job):
-        (generated,) = generate(*self.pretrained, [job.source], return_attention=True)
-        _, source_tokenizer, target_tokenizer = self.pretrained
-        for part in attention_json(source_tokenizer, target_tokenizer, job.source, generated.hypotheses[0]):
+        for part in DOCUMENTS[job.kind](self.pretrained, job.source):
             job.put(part)
         job.end()

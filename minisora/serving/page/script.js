@@ -177,11 +177,21 @@ function below(context, turns) {
   const line = element("p", "note");
   const count = Object.keys(context).length;
   line.append(translated("span", "", () => (count ? text("fromContext", count) : text("invented"))));
-  const button = translated("button", "quiet", () => text("attention"));
-  button.type = "button";
-  button.addEventListener("click", () => download(button, { context, turns }));
-  line.append(" ", button);
+  const look = translated("button", "quiet look", () => text("explore"));
+  const save = translated("button", "quiet", () => text("attention"));
+  look.type = save.type = "button";
+  look.addEventListener("click", () => explore({ context, turns }));
+  save.addEventListener("click", () => download(save, { context, turns }));
+  line.append(" ", look, " ", save);
   return line;
+}
+
+// Open the page that shows attention, and tell it what was asked as soon as it wants to know: an address would keep it.
+function explore(asked) {
+  const opened = window.open("explorer/");
+  window.addEventListener("message", ({ source, origin }) => {
+    if (source === opened && origin === location.origin) opened.postMessage(asked, location.origin);
+  });
 }
 
 async function download(button, asked) {
