@@ -12,6 +12,7 @@ _HOMES = {
     "attention_rollout": "rollout",
     "decoder_rollout": "rollout",
     "explain": "explaining",
+    "attention_explorer": "explorer",
     "plot_curves": "curves",
     "plot_distributions": "distributions",
     "plot_trials": "tuning",

@@ -29,7 +29,7 @@ from minisora.generation.generate import longest
 from minisora.layers.decoder_state import weights_in
 from minisora.plotting.explorer.backward import attention_caches, gradients_of, twin_of
 from minisora.plotting.explorer.budget import GRADIENTS, Sizes, largest_of_rows, make_budget
-from minisora.plotting.explorer.quantised import pack, pack_places
+from minisora.plotting.explorer.quantised import pack, pack_places, unpack, unpack_places
 
 FORMAT, VERSION = "minisora-explorer", 1
 CANDIDATES = 5
@@ -172,3 +172,22 @@ def pack_dweights(dweights, weights, places, bits):
     means = (weights * dweights).sum(axis=-1)  # sum_s(weights * dweights)
     differences = np.where(weights > 0, dweights - means[..., None], 0)
     return pack(taken(differences, places), bits, signed=True, means=means)
+
+
+def entry_of(content, kind):
+    """The entry of ``maps`` of a kind."""
+    kinds = {entry["kind"]: entry for entry in content["maps"]}
+    if kind not in kinds:
+        raise ValueError(f"one of the kinds {', '.join(kinds)} is expected, got {kind!r}")
+    return kinds[kind]
+
+
+def weights_of(entry, layer, bits):
+    """The weights (H, T, S) of a layer of an entry of ``maps``."""
+    shape = entry["heads"], entry["rows"], entry["columns"]
+    if entry["places"] is None:
+        return unpack(entry["weights"][layer], shape, bits)
+    places = unpack_places(entry["places"][layer], (*shape[:2], -1))
+    weights = np.zeros(shape)
+    np.put_along_axis(weights, places.astype(int), unpack(entry["weights"][layer], places.shape, bits), axis=-1)
+    return weights

@@ -2,9 +2,11 @@
 
 import os
 
+import numpy as np
+
 from minisora.files import replace_file
 from minisora.plotting.explorer.budget import GRADIENTS
-from minisora.plotting.explorer.content import explore
+from minisora.plotting.explorer.content import entry_of, explore, weights_of
 from minisora.plotting.explorer.notebook import frame, table_html, table_text
 from minisora.plotting.explorer.page import html
 
@@ -29,6 +31,33 @@ class AttentionExplorer:
     def save(self, path):
         """Write the page to a file."""
         replace_file(os.fspath(path), self.html.encode("utf-8"))
+
+    def figure(self, kind="cross", *, layer=None, head=None):
+        """The weights as a figure of `minisora.plotting.plot_attention`.
+
+        Parameters
+        ----------
+        kind : {"cross", "encoder", "decoder", "copy"}
+        layer, head : int, optional
+            Which to draw, counted from 0; all when None.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from minisora.plotting.attention import plot_attention
+
+        entry = entry_of(self.content, kind)
+        source, target = self.content["source"]["tokens"], self.content["target"]
+        columns, rows = {"encoder": (source, source), "decoder": (target["read"], target["written"])}.get(
+            kind, (source, target["written"])
+        )
+        least = 1e-9  # a weight that was rounded to 0 is none of a hidden key
+        layers = [
+            np.maximum(one, np.tril(np.full(one.shape[1:], least)) if entry["causal"] else least)
+            for one in (weights_of(entry, i, self.content["bits"]) for i in range(entry["layers"]))
+        ]
+        return plot_attention(layers, columns, rows, layer=layer, head=head)
 
     def __str__(self):
         return table_text(self.content)
@@ -73,7 +102,7 @@ def attention_explorer(
     Returns
     -------
     AttentionExplorer
-        With ``html``, ``save(path)``, and its picture in a notebook.
+        With ``html``, ``save(path)``, ``figure(kind)``, and its picture in a notebook.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from minisora.plotting.explorer.quantised import unpack, unpack_places
+from minisora.plotting.explorer.content import entry_of, weights_of
 
 ROWS, PLACES = 40, 3  # tokens of the answer, and of the source for each
 HEIGHT = 900
@@ -23,22 +23,10 @@ def table(content):
 
 def most_seen(content):
     """For each step the places of the source with the largest weights: [(label, weight), ...]."""
-    (cross,) = (one for one in content["maps"] if one["kind"] == "cross")
-    weights = weights_of(cross, -1, content["bits"]).mean(axis=0)  # (T, S)
+    weights = weights_of(entry_of(content, "cross"), -1, content["bits"]).mean(axis=0)  # (T, S)
     tokens = content["source"]["tokens"]
     best = np.argsort(-weights, axis=-1, kind="stable")[:, :PLACES]
     return [[(tokens[i], float(row[i])) for i in places] for row, places in zip(weights, best.tolist())]
-
-
-def weights_of(entry, layer, bits):
-    """The weights (H, T, S) of a layer of an entry of ``maps``."""
-    heads, rows, columns = entry["heads"], entry["rows"], entry["columns"]
-    if entry["places"] is None:
-        return unpack(entry["weights"][layer], (heads, rows, columns), bits)
-    places = unpack_places(entry["places"][layer], (heads, rows, -1))
-    weights = np.zeros((heads, rows, columns))
-    np.put_along_axis(weights, places.astype(int), unpack(entry["weights"][layer], places.shape, bits), axis=-1)
-    return weights
 
 
 def table_text(content):
