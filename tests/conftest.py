@@ -1,5 +1,7 @@
 """What tests of several packages share."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -27,3 +29,28 @@ def tiny_model():
         return model
 
     return build
+
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A function that opens a context of headless Chromium, with a page of nothing; all are closed at the end."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("needs Chromium")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, headless=True, args=FLAGS)
+
+        def open_context(**options):
+            context = running.new_context(**options)
+            context.new_page()
+            return context
+
+        yield open_context
+        running.close()

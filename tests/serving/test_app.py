@@ -13,8 +13,11 @@ from starlette.testclient import TestClient
 
 from minisora import SoraConfig, SoraModel, SoraTokenizer
 from minisora.checkpoint import Pretrained
+from minisora.plotting.explorer.content import explore
+from minisora.plotting.explorer.page import FOLDER as EXPLORER
 from minisora.serving.app import make_app
 from minisora.serving.body import LARGEST
+from minisora.serving.documents import GRADIENTS
 from minisora.serving.files import FOLDER
 from minisora.serving.headers import HEADERS
 from minisora.serving.places import Places
@@ -94,6 +97,7 @@ BODIES = [
 def test_what_is_no_question_is_refused(client, body):
     refused(client.post("/answer", content=body, headers=JSON), "malformed")
     refused(client.post("/attention", content=body, headers=JSON), "malformed")
+    refused(client.post("/explorer/content", content=body, headers=JSON), "malformed")
 
 
 @pytest.mark.parametrize("turns", [[], [""], [" \n\t"], ["　"], ["a", ""], ["", "a"]])
@@ -196,6 +200,24 @@ def test_the_files_of_the_page(client):
     assert client.get("/script.js").headers["content-type"].startswith("text/javascript")
 
 
+def test_the_files_of_the_explorer(client):
+    for path in EXPLORER.iterdir():
+        found = client.get(f"/explorer/{'' if path.name == 'index.html' else path.name}")
+        assert found.content == path.read_bytes() and HEADERS.items() <= dict(found.headers).items()
+    refused(client.get("/explorer"), "not_found")
+
+
+def test_the_content_of_the_explorer_is_that_of_the_answer(client, pretrained):
+    asked = {"context": {"城市": "北京"}, "turns": [QUESTION]}
+    found = client.post("/explorer/content", json=asked)
+    assert found.headers["content-type"] == "application/json" and found.headers["cache-control"] == "no-store"
+    answered = events(client.post("/answer", json=asked))
+    assert "".join(event.get("piece", "") for event in answered) == found.json()["target"]["text"]
+    model, source, target = pretrained
+    expected = explore(model, source, f"城市=北京|{QUESTION}", target_tokenizer=target, most=GRADIENTS)
+    assert found.json() == json.loads(json.dumps(expected))
+
+
 def test_the_page_names_no_other_host():
     """Nothing is fetched from elsewhere, and nothing stands in the page that its policy would forbid."""
     for path in FOLDER.iterdir():
@@ -254,7 +276,7 @@ def test_a_bug_before_the_worker_is_said_too(pretrained, caplog, monkeypatch):
 def test_no_place_is_free(pretrained):
     app = make_app(pretrained, "m", answers=0, attentions=0)
     with TestClient(app, base_url="http://localhost") as client:
-        for path in ("/answer", "/attention"):
+        for path in ("/answer", "/attention", "/explorer/content"):
             response = client.post(path, json={"turns": [QUESTION]})
             refused(response, "busy")
             assert response.headers["retry-after"] == "1"
@@ -278,3 +300,4 @@ def test_a_model_with_too_much_attention():
     pretrained = Pretrained(SoraModel(config, np.random.default_rng(0)), tokenizer, tokenizer)
     with TestClient(make_app(pretrained, "m"), base_url="http://localhost") as client:
         refused(client.post("/attention", json={"turns": ["天" * 128]}), "too_many_weights")
+        refused(client.post("/explorer/content", json={"turns": ["天" * 128]}), "too_many_weights")

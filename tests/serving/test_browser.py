@@ -2,42 +2,18 @@
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("starlette", reason="needs the extra serve")
 pytest.importorskip("uvicorn", reason="needs the extra serve")
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
+pytestmark = pytest.mark.browser
 
 QUESTION, ANSWER = "今天天气怎么样？", "今天天气晴朗，气温适中。"
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 DESKTOP, PHONE = {"width": 1200, "height": 800}, {"width": 390, "height": 780}
 MARKUP = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """A function that opens a context with a fresh profile; all are closed at the end."""
-    with sync_api.sync_playwright() as playwright:
-        opened = []
-
-        def launch(**options):
-            profile = tmp_path_factory.mktemp("profile")
-            options = {"executable_path": CHROMIUM, "headless": True, "args": FLAGS, **options}
-            opened.append(playwright.chromium.launch_persistent_context(profile, **options))
-            return opened[-1]
-
-        yield launch
-        for context in opened:
-            context.close()
 
 
 class Visit:
@@ -179,10 +155,43 @@ def test_the_attention_is_a_file(visit, tmp_path):
     one = visit()
     turn = one.ask(QUESTION)
     with one.page.expect_download() as download:
-        turn.locator("button").click()
+        turn.locator("button").last.click()
     assert download.value.suggested_filename == "attention.json"
     content = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
     assert content["format"] == "minisora-attention" and content["target"]["text"] == ANSWER
+
+
+def test_attention_can_be_looked_at(visit):
+    """The button opens the explorer, which asks for the same question; its address says nothing of it."""
+    one = visit()
+    turn = one.ask(QUESTION)
+    with one.page.context.expect_page() as opened:
+        turn.locator("button.look").click()
+    page = opened.value
+    page.on("console", lambda message: one.said.append(message.text))
+    page.wait_for_selector("#lines path")
+    assert page.url == f"{one.server.url}explorer/"
+    assert "".join(page.locator("#target .chip").all_inner_texts()) == f"{ANSWER}</s>"
+    assert "".join(page.locator("#source .chip").all_inner_texts()) == QUESTION
+    picture(page, "attention")
+    page.locator("#quantities button").last.click()
+    page.locator("#lines path").nth(3).wait_for(state="attached")
+    page.reload()  # the page that opened it is asked again
+    page.wait_for_selector("#lines path")
+    one.page.close()
+    page.reload()
+    page.locator("#waiting", has_text="再打开一次").wait_for()
+
+
+def test_the_explorer_says_what_the_server_says(visit):
+    """Here that it has no place for more."""
+    one = visit(locale="en-GB")
+    turn = one.ask(QUESTION)
+    busy = {"error": {"code": "busy", "zh": "忙", "en": "Too many are asking."}}
+    one.page.context.route("**/explorer/content", lambda route: route.fulfill(status=503, json=busy))
+    with one.page.context.expect_page() as opened:
+        turn.locator("button.look").click()
+    opened.value.locator("#waiting", has_text="Too many are asking.").wait_for()
 
 
 def test_an_answer_can_be_stopped(visit):
