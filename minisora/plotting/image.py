@@ -11,7 +11,7 @@ def png(figure, dpi=120):
 
 
 def svg(figure):
-    """Return a figure as the bytes of an SVG file, with letters as outlines; the same figure gives the same bytes."""
+    """Return a figure as the bytes of an SVG file, with letters as outlines and without the date."""
     from matplotlib import rc_context
 
     buffer = BytesIO()

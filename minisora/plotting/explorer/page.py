@@ -60,6 +60,7 @@ def parts_of_page():
         )
     )
     page = (FOLDER / "index.html").read_text(encoding="utf-8")
+    page = replaced(page, '  <link rel="icon" href="../icon.svg" type="image/svg+xml">\n', "")  # the server's
     head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n  <style>{style}</style>'
     page = replaced(page, '<link rel="stylesheet" href="style.css">', head)
     page = replaced(page, '<script type="module" src="start.js"></script>', f'<script type="module">{script}</script>')

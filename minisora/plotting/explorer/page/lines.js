@@ -21,7 +21,7 @@ export function drawLines(head, change) {
 
 function build(head, change) {
   const tall = Math.max(head.rows, head.columns);
-  const step = tall > 200 ? 17 : tall > 60 ? 20 : tall > 24 ? 25 : 31;
+  const step = tall > 200 ? 17 : tall > 60 ? 20 : tall > 24 ? 24 : tall > 14 ? 27 : 31;
   const height = Math.max(tall * step, 3 * step);
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   const sides = ["rows", "columns"].map((side) => {

@@ -6,7 +6,7 @@ import { active, happened, QUANTITIES, state, text } from "./state.js";
 
 const LABELLED = 9; // pixels that a cell has at least where its labels are written
 const GAP = 18; // pixels between two matrices
-const COMFORTABLE = 15; // pixels of a cell from which on three matrices stand side by side
+const COMFORTABLE = 11; // pixels of a cell from which on matrices stand side by side
 
 let figures = [];
 
@@ -21,13 +21,15 @@ export function drawMatrices(head, change) {
   highlightMatrices(head);
 }
 
-// How large a cell is, and how much room the labels take: all matrices side by side where cells get large enough.
+// How large a cell is, and how much room the labels take: as many matrices side by side as get cells large enough.
 function measure(head, count) {
   const room = $("matrices").clientWidth;
-  const side = fit(head, (room - GAP * (count - 1)) / count, 34);
-  if (side.cell >= COMFORTABLE) return side;
-  const single = fit(head, room, 21);
-  return single.labelled || room < 560 ? single : fit(head, (room - GAP) / 2, 24);
+  for (let beside = count; beside > 1; beside -= 1) {
+    const size = fit(head, (room - GAP * (beside - 1)) / beside, 34);
+    if (size.cell >= COMFORTABLE) return size;
+  }
+  const single = fit(head, room, count > 1 ? 21 : 34);
+  return single.labelled || room < 560 || count === 1 ? single : fit(head, (room - GAP) / 2, 21);
 }
 
 function fit(head, width, largest) {

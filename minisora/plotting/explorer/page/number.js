@@ -85,5 +85,7 @@ function table(rows, most) {
     cells.forEach((content) => line.append(element("td", "", content)));
     if (product) line.lastChild.style.backgroundColor = css(colour("dscores", product, most), 0.5);
   }
-  return made;
+  const scrolled = element("div", "scrolled");
+  scrolled.append(made);
+  return scrolled;
 }
