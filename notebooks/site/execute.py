@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lesson_files import FOLDER, sources
 
-CELL_SECONDS = 600  # one training takes minutes; a cell that hangs ends
+CELL_SECONDS = 1800  # one training takes minutes, and many on a busy computer; a cell that hangs ends
 # IPython runs this file in the kernel before the first cell. What the kernel does itself may warn.
 STARTUP = Path("profile_default", "startup", "warnings_are_errors.py")
 WARNINGS_ARE_ERRORS = """import warnings

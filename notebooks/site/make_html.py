@@ -7,6 +7,7 @@ Open index.html in the folder. A warning of Sphinx is an error, and so is a note
 """
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from execute import copy_notebooks, execute
 from lesson_files import FOLDER, sources, title
 from offline import loads_in
 from sphinx.cmd.build import build_main
+
+ANNOUNCEMENT = "minisora: compiling the kernel "  # minisora/kernels/compilation.py says so on standard error
 
 
 def contents():
@@ -30,11 +33,25 @@ def contents():
         yield "\n".join(["", "```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```", ""])
 
 
+def without_announcements(path):
+    """Take out of an executed notebook that a kernel was compiled: that depends on the computer, not on the lesson."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in (cell for cell in notebook["cells"] if cell["cell_type"] == "code"):
+        for output in cell["outputs"]:
+            if output.get("name") == "stderr":
+                lines = "".join(output["text"]).splitlines(keepends=True)
+                output["text"] = [line for line in lines if not line.startswith(ANNOUNCEMENT)]
+        cell["outputs"] = [output for output in cell["outputs"] if output.get("text") != []]
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
 def make_html(executed, out):
     """Make the pages from a folder of executed notebooks; the exit status of Sphinx."""
     with tempfile.TemporaryDirectory() as folder:
         pages = Path(folder, "pages")
         shutil.copytree(executed, pages)
+        for path in pages.rglob("*.ipynb"):
+            without_announcements(path)
         readme = pages.joinpath("README.md").read_text(encoding="utf-8")
         pages.joinpath("index.md").write_text(readme + "".join(contents()), encoding="utf-8")
         pages.joinpath("README.md").unlink()
