@@ -15,6 +15,7 @@ _HOMES = {
     "attention_explorer": "explorer",
     "plot_curves": "curves",
     "plot_distributions": "distributions",
+    "plot_rates": "rates",
     "plot_trials": "tuning",
     "png": "image",
     "chinese_font": "font",

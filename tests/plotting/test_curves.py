@@ -2,8 +2,7 @@
 
 import matplotlib as mpl
 
-from minisora.plotting.curves import plot_curves
-from minisora.plotting.image import png
+from minisora.plotting import plot_curves, png
 
 
 def test_a_panel_for_each_title_and_a_curve_for_each_label():
@@ -14,5 +13,5 @@ def test_a_panel_for_each_title_and_a_curve_for_each_label():
     assert [line.get_label() for line in first.lines] == ["a", "b"]
     assert list(first.lines[1].get_xdata()) == [50, 100] and list(first.lines[1].get_ydata()) == [1.0, 0.5]
     assert first.get_ylabel() == "loss" and second.get_xlabel() == "steps" and second.get_yscale() == "log"
-    assert png(figure).startswith(b"\x89PNG")
+    assert figure._repr_png_() == png(figure) and png(figure).startswith(b"\x89PNG")
     assert dict(mpl.rcParams) == before
