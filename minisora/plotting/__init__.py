@@ -16,6 +16,7 @@ _HOMES = {
     "plot_curves": "curves",
     "plot_distributions": "distributions",
     "plot_rates": "rates",
+    "plot_snapshots": "snapshots",
     "plot_trials": "tuning",
     "png": "image",
     "chinese_font": "font",

@@ -1,6 +1,10 @@
 """How fast several implementations of one thing are: a bar for each, and what the machine can do as a line."""
 
+from minisora.plotting.canvas import canvas
+from minisora.plotting.font import chinese_font
 
+
+@chinese_font()
 def plot_rates(panels, x_label, limits=None):
     """Return a figure with a panel for each title, and in it a bar with its number for each label, from top to bottom.
 
@@ -21,8 +25,6 @@ def plot_rates(panels, x_label, limits=None):
     ValueError
         Where there is no panel, or a limit without one.
     """
-    from minisora.plotting.canvas import canvas
-
     limits = limits or {}
     if not panels:
         raise ValueError("at least one panel is expected, got none")
