@@ -354,4 +354,5 @@ print(f"the cheapest third: {parts:.4f} nats as a sum of single cuts, {together:
 # 3. **A cut, predicted.** Let every head have a factor $\xi_h$ before $W_o$, which is 1. Derive that $\partial L /
 #    \partial \xi_h$ is the sum of $W_o^{(h)} \odot dW_o^{(h)}$, and compute it for all heads from *one* backward pass
 #    (`parameter.grad` after `model.backward`). Right when it agrees with a central difference of the loss in $\xi_h$
-#    to `rtol=1e-4`, in a model made float64. Then compare $-\partial L / \partial \xi_h$ with the cost of the lesson.
+#    to `rtol=1e-4, atol=1e-7`, in a model made float64. Then compare $-\partial L / \partial \xi_h$ with the cost of
+#    the lesson.
