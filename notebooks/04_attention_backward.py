@@ -51,9 +51,9 @@ scores, weights, out = head(q, k, v)
 #
 # 梯度：每个数变一点点，损失变多少。
 #
-# Let $L$ be the loss, one number. For an array $A$ we write $\mathrm{d}A$ for the array of the same shape that holds
-# $\partial L / \partial A_{ij}$. The rest of the network hands us $\mathrm{d}\text{out}$. To have something definite we
-# choose it, and take the loss that has exactly this gradient:
+# Let $L$ be the loss, one number that training makes small. For an array $A$ we write $\mathrm{d}A$ for the array of
+# the same shape that holds $\partial L / \partial A_{ij}$. The rest of the network hands us $\mathrm{d}\text{out}$, the
+# **upstream gradient**. To have something definite we choose it, and take the loss that has exactly this gradient:
 #
 # $$L = \sum_{tj} \mathrm{d}\text{out}_{tj}\; \text{out}_{tj}$$
 #
@@ -61,7 +61,9 @@ scores, weights, out = head(q, k, v)
 #
 # $$\frac{\partial L}{\partial A_{ij}} \approx \frac{L(A_{ij} + h) - L(A_{ij} - h)}{2h}$$
 #
-# `minisora.gradcheck.differences` has this, `two_point`, and the loop over the entries of an array, `entry_lines`.
+# `minisora.gradcheck.differences` has both parts. `entry_lines` gives, for entry `i` of an array, the function of one
+# number $t$ that adds $t$ to the entry, computes, and puts the entry back; `two_point` is its derivative at $t = 0$.
+# The function returns the terms of $L$ before they are summed: subtracting term by term rounds less.
 
 # %%
 from minisora.gradcheck.differences import entry_lines, two_point
@@ -71,19 +73,19 @@ print("L =", (dout * out).sum().round(3))
 
 
 def numerical(array, terms):
-    """The derivative of terms().sum() by each entry of an array, which is moved in place and put back."""
+    """The derivative of terms().sum() by each entry of an array that terms() reads."""
     line_at = entry_lines(array, terms)
     return np.array([two_point(line_at(i)) for i in range(array.size)]).reshape(array.shape)
 
 
 h = 1e-5
 up, down = v.copy(), v.copy()
-up[1, 0] += h
-down[1, 0] -= h
+up[2, 0] += h
+down[2, 0] -= h
 by_hand = ((dout * head(q, k, up)[2]).sum() - (dout * head(q, k, down)[2]).sum()) / (2 * h)
 dv_numerical = numerical(v, lambda: dout * head(q, k, v)[2])  # (S, d_v)
-print("by the first number of the value of 天气:", round(by_hand, 6))
-np.testing.assert_allclose(dv_numerical[1, 0], by_hand, rtol=1e-6)
+print("the derivative of L by the first number of the value of 晴朗:", round(by_hand, 6))
+np.testing.assert_allclose(dv_numerical[2, 0], by_hand, rtol=1e-6)
 
 # %% [markdown]
 # ## The weighted sum: dV and dweights
@@ -91,7 +93,8 @@ np.testing.assert_allclose(dv_numerical[1, 0], by_hand, rtol=1e-6)
 # 加权求和的反向：值的梯度和权重的梯度。
 #
 # We go backward, so the last line comes first: $\text{out}_{tj} = \sum_s w_{ts} v_{sj}$. Where does $v_{sj}$ occur? In
-# column $j$ of every output, each time with the factor $w_{ts}$. And $w_{ts}$? In row $t$, with the factors $v_{sj}$.
+# column $j$ of out, in every row $t$ with the factor $w_{ts}$. And $w_{ts}$? In row $t$, in every column $j$ with the
+# factor $v_{sj}$.
 #
 # $$\frac{\partial L}{\partial v_{sj}} = \sum_t \mathrm{d}\text{out}_{tj}\, w_{ts}
 # \;\Rightarrow\; \mathrm{d}V = \text{weights}^\top\, \mathrm{d}\text{out}$$
@@ -99,9 +102,9 @@ np.testing.assert_allclose(dv_numerical[1, 0], by_hand, rtol=1e-6)
 # $$\frac{\partial L}{\partial w_{ts}} = \sum_j \mathrm{d}\text{out}_{tj}\, v_{sj}
 # \;\Rightarrow\; \mathrm{d}\text{weights} = \mathrm{d}\text{out}\; V^\top$$
 #
-# A value gets back from each query what it gave to it, in the same shares. A weight's gradient is a dot product: how
-# much the value points where the loss rises. Shapes check themselves: dV must be (S, d_v), and only one order of the
-# factors gives that.
+# A value gave each output a share of itself, and gets the same share of that output's gradient back. A weight's
+# gradient is a dot product: how much the value points where the loss rises. Shapes help to find the transpose: dV
+# must be (S, d_v), and where $T$ and $S$ differ, only `weights.T @ dout` is. Here both are 3: only the numbers tell.
 
 # %%
 dv = weights.T @ dout  # (S, d_v)
@@ -117,9 +120,10 @@ np.testing.assert_allclose(dweights, numerical(free, lambda: dout * (free @ v)),
 #
 # 预备：softmax 的雅可比矩阵，一个分数变，所有权重都跟着变。
 #
-# A function from $S$ numbers to $S$ numbers has $S^2$ derivatives; the matrix of them is its Jacobian,
+# Softmax works on each row alone. From here to dscores we look at one row: $s_j$ is its score for key $j$, $w_j$ the
+# weight. A function from $S$ numbers to $S$ numbers has $S^2$ derivatives; the matrix of them is its Jacobian,
 # $J_{ij} = \partial w_i / \partial s_j$. For $w_i = e^{s_i} / Z$ with $Z = \sum_r e^{s_r}$, the quotient rule gives,
-# using $\partial Z / \partial s_j = e^{s_j}$,
+# using $\partial Z / \partial s_j = e^{s_j}$ and writing $[i = j]$ for 1 where $i = j$ and 0 elsewhere,
 #
 # $$\frac{\partial w_i}{\partial s_j} = \frac{[i = j]\, e^{s_i}\, Z - e^{s_i} e^{s_j}}{Z^2} = w_i\, ([i = j] - w_j),
 # \qquad J = \text{diag}(w) - w w^\top$$
@@ -141,8 +145,9 @@ np.testing.assert_allclose(J, by_differences, rtol=1e-7)
 # %% [markdown]
 # Three things can be read off it.
 #
-# * The diagonal is positive, all else negative: what one weight wins, the others lose. **Each row and each column sums
-#   to 0**, since the weights always sum to 1, and since a constant added to all scores changes nothing.
+# * The diagonal is positive, all else negative: what one weight wins, the others lose. **Each column sums to 0**, since
+#   the weights sum to 1 whichever score moves. **Each row sums to 0**, since a constant added to all scores changes
+#   no weight.
 # * $J$ is symmetric, so $J^\top = J$.
 # * Where one weight is near 1, $J$ is near 0. The head has made up its mind, and hardly any gradient passes. This is
 #   why scores are divided by $\sqrt{d_k}$.
@@ -166,8 +171,8 @@ for factor in (1, 4, 16):
 # = w_j \Big(\mathrm{d}w_j - \sum_i w_i\, \mathrm{d}w_i\Big)$$
 #
 # The sum is one number for the whole row, the mean of dweights with the weights as shares. So a score's gradient asks:
-# is this key better or worse than what the row gets on average? The last form costs $S$ multiplications a row; the
-# matrix would have cost $S^2$.
+# is this key better or worse than what the row gets on average? The last form costs $2S$ multiplications a row; the
+# matrix would have cost $S^2$ and more. Each row of dscores sums to 0, because each row of $J$ does.
 
 # %%
 dscores = weights * (dweights - (weights * dweights).sum(axis=1, keepdims=True))  # (T, S)
@@ -180,7 +185,7 @@ np.testing.assert_allclose(dscores, numerical(free, lambda: dout * (softmax_forw
 np.testing.assert_allclose(dscores.sum(axis=1), 0, atol=1e-15)
 
 # %% [markdown]
-# A warning for whoever writes tests. With an upstream gradient of ones, $\mathrm{d}w_j = 1$ everywhere, the bracket is
+# A warning for whoever tests a softmax. If its upstream gradient, dweights, is 1 everywhere, the bracket is
 # $1 - \sum_i w_i = 0$, and dscores is 0. A backward that returns nothing but zeros passes such a test.
 
 # %%
@@ -196,7 +201,9 @@ print(softmax_backward(np.ones((3, 3)), weights).round(12))
 #
 # $$\mathrm{d}Q = c\; \mathrm{d}\text{scores}\; K, \qquad \mathrm{d}K = c\; \mathrm{d}\text{scores}^\top Q$$
 #
-# A query is pulled towards the keys whose scores should rise, and away from the others.
+# Training moves against the gradient: a query is pulled towards the keys whose scores should rise, and away from the
+# others. In the output dQ begins like dscores, because our keys are 2 times unit vectors (晴朗 has a 1 more), and
+# $c = 1/2$. The last column of dK is 0: no query asks for what is pleasant.
 
 # %%
 dq, dk = scale * dscores @ k, scale * dscores.T @ q  # (T, d_k), (S, d_k)
@@ -206,9 +213,9 @@ np.testing.assert_allclose(dq, numerical(q, lambda: dout * head(q, k, v)[2]), rt
 np.testing.assert_allclose(dk, numerical(k, lambda: dout * head(q, k, v)[2]), rtol=1e-7, atol=1e-10)
 
 # %% [markdown]
-# The columns of dK sum to 0. Were one vector $b$ added to all keys, every score of row $t$ would grow by
-# $c\, q_t \cdot b$, the same for the whole row, and softmax does not see that. So a bias of the keys has the gradient
-# 0, exactly, in every model.
+# The columns of dK sum to 0, up to rounding. Were one vector $b$ added to all keys, every score of row $t$ would grow
+# by $c\, q_t \cdot b$, the same for the whole row, and softmax does not see that. So in every head with these three
+# lines a bias of the keys has the gradient 0, exactly.
 
 # %%
 print(f"largest sum of a column {np.abs(dk.sum(axis=0)).max():.0e}")
@@ -219,7 +226,8 @@ np.testing.assert_allclose(dk.sum(axis=0), 0, atol=1e-15)
 #
 # 对照：库给出同样的梯度，explain 把一个数讲清楚。
 #
-# `attention_backward` returns dq, dk and dv; `attention_steps(cache, dout)` also what lies between.
+# `attention_backward` returns dq, dk and dv; `attention_steps(cache, dout)` also what lies between. `explain` takes one
+# gradient apart: that of the score of 天气 for 晴朗, index (b, h, t, s).
 
 # %%
 heads = [array[None, None] for array in (q, k, v)]  # (B, H, T or S, d)
@@ -239,10 +247,12 @@ print(explain(cache, "dscores", (0, 0, 1, 2), dout=dout[None, None]))
 #
 # 读图：红色的分数该降，蓝色的分数该升。
 #
-# Weights, dweights and dscores of one head. Red: if this number grows, so does the loss. Gradient descent moves against
-# the gradient, so it lowers what is red and raises what is blue.
+# Weights, dweights and dscores of one head. The weights have a scale of their own: darker is more. In the other two,
+# red means: if this number grows, so does the loss. Gradient descent moves against the gradient, so it lowers what is
+# red and raises what is blue.
 
 # %%
+print("weighted mean of dweights in each row:", (weights * dweights).sum(axis=1))
 plot_attention_gradients(cache, dout[None, None], words)
 
 # %% [markdown]
@@ -250,7 +260,8 @@ plot_attention_gradients(cache, dout[None, None], words)
 # taken off, so both colours are in every row. 天气 looking at itself is an example: its dweights is 2.00, red, and its
 # dscores is blue. That key makes the loss larger, but less so than the row does on average, 4.00, and a larger share of
 # it would be a gain. And dscores has the weight as a factor: what is hardly looked at has a small gradient, be it right
-# or wrong. A head learns first where it already looks.
+# or wrong. 晴朗 has the same dweights, -1.50, for 天气 and for itself, but the weights are 0.67 and 0.09, and dscores
+# -0.41 and -0.06. A head learns first where it already looks.
 #
 # ## The gradient moves the look
 #
@@ -260,7 +271,7 @@ plot_attention_gradients(cache, dout[None, None], words)
 #
 # $$L = \tfrac{1}{2}\, \lVert \text{out}_1 - v_0 \rVert^2, \qquad \mathrm{d}\text{out}_1 = \text{out}_1 - v_0$$
 #
-# The other rows of dout are 0. Only the queries move, sixty steps with the rate 0.5.
+# The other rows of dout are 0. Only the queries move: sixty times we subtract 0.5 dQ from them.
 
 # %%
 moving, target = heads[0].copy(), v[0]
@@ -284,15 +295,16 @@ np.testing.assert_array_equal(moving[0, 0, [0, 2]], heads[0][0, 0, [0, 2]])  # n
 #
 # 回到词：三条路汇到一起，梯度相加。
 #
-# $Q = X W_q$, so $\mathrm{d}W_q = X^\top \mathrm{d}Q$, and the same for the others: a matrix product has the same two
-# formulas wherever it stands. The words $X$ were used three times, and three gradients come back to them. A change of
-# $x$ changes $L$ on all three ways, so they add up:
+# Any matrix product $C = A B$ has the two formulas that we found for out: $\mathrm{d}A = \mathrm{d}C\, B^\top$ and
+# $\mathrm{d}B = A^\top \mathrm{d}C$. So $Q = X W_q$ gives $\mathrm{d}W_q = X^\top \mathrm{d}Q$, and the same for $W_k$
+# and $W_v$. The words $X$ were used three times, and three gradients come back to them. A change of $X$ changes $L$ on
+# all three ways, so they add up:
 #
 # $$\mathrm{d}X = \mathrm{d}Q\, W_q^\top + \mathrm{d}K\, W_k^\top + \mathrm{d}V\, W_v^\top$$
 
 # %%
 dx = dq @ W_q.T + dk @ W_k.T + dv @ W_v.T  # (T, D)
-dW_q = x.T @ dq  # (D, d_k)
+dW_q, dW_k, dW_v = x.T @ dq, x.T @ dk, x.T @ dv  # (D, d_k), (D, d_k), (D, d_v)
 print("dX\n", dx, "\ndW_q\n", dW_q, sep="")
 
 
@@ -301,8 +313,8 @@ def whole():
     return dout * head(x @ W_q, x @ W_k, x @ W_v)[2]
 
 
-np.testing.assert_allclose(dx, numerical(x, whole), rtol=1e-7, atol=1e-10)
-np.testing.assert_allclose(dW_q, numerical(W_q, whole), rtol=1e-7, atol=1e-10)
+for array, gradient in ((x, dx), (W_q, dW_q), (W_k, dW_k), (W_v, dW_v)):
+    np.testing.assert_allclose(gradient, numerical(array, whole), rtol=1e-7, atol=1e-10)
 
 # %% [markdown]
 # To forget one of the three is a mistake that no error message will ever mention.
@@ -311,9 +323,11 @@ np.testing.assert_allclose(dW_q, numerical(W_q, whole), rtol=1e-7, atol=1e-10)
 #
 # 检查器：把求导写错一处，看它怎样指出来。
 #
-# What we did by hand, `check` of `minisora.gradcheck` does for any pair of forward and backward: random inputs, a
-# random upstream gradient, every entry by finite differences. Here is a backward that forgets the sum in dscores, as
-# if each weight depended on its own score alone:
+# What we did by hand, `check` of `minisora.gradcheck` does for any pair of forward and backward: it draws a random
+# upstream gradient and takes finite differences for every entry. `FunctionPair` holds the two functions,
+# `forward(*inputs) -> (out, cache)` and `backward(dout, cache)`, which returns the gradients of the inputs; `Probe`
+# adds the inputs. Their sizes are unequal primes, so that no forgotten transpose fits. Here is a backward that forgets
+# the sum in dscores, as if the denominator of softmax were a constant:
 
 # %%
 from minisora.gradcheck import FunctionPair, Probe, check
@@ -335,19 +349,26 @@ print(right, wrong, sep="\n\n")
 assert right.passed and not wrong.passed and wrong.first_wrong_step == "dscores"
 
 # %% [markdown]
-# The errors are relative to the largest entry of each gradient. dv is right in both, since the mistake comes after it
-# on the way back. The last line of the report names the first gradient on that way which is not the true one.
+# One line for each input. The error is the largest one of any entry, relative to the largest entry of the gradient;
+# "worst at" says where it is, and what backward and the differences have there. "cosine" is that of the angle between
+# the two gradients, "scale" the factor that fits them best: both are 1 if all is right. "kinks" counts entries left
+# out because the function has a corner there, as ReLU has at 0.
+#
+# dV is right in both, since the mistake comes after it on the way back. The checker also looks at the arrays that
+# backward calls dweights or dscores; the last line names the first on the way back that is not the true gradient.
 #
 # ## Exercises
 #
 # 练习：推导，写成代码，让数值差分来评分。
 #
-# 1. The scale is a number like all others. Derive $\partial L / \partial c$ from dscores, q and k, and check it by
+# 1. The scale $c$ is a number like all others. Derive $\partial L / \partial c$ from dscores, q and k, and check it by
 #    `two_point(lambda t: dout * attention_forward(*heads, scale=scale + t)[0][0, 0])` with
 #    `np.testing.assert_allclose(..., rtol=1e-7)`.
 # 2. Log-softmax: $y_i = s_i - \log \sum_r e^{s_r}$. Derive its Jacobian and from it
-#    $\mathrm{d}s_j = \mathrm{d}y_j - w_j \sum_i \mathrm{d}y_i$. Write `forward(s)` and `backward(dy, cache)` and let
+#    $\mathrm{d}s_j = \mathrm{d}y_j - w_j \sum_i \mathrm{d}y_i$. Write `forward(s)`, which returns y and a cache of what
+#    backward needs, and `backward(dy, cache)`, for many rows at once, and let
 #    `check(Probe(FunctionPair(forward, backward), {"s": rng.normal(size=(5, 7))})).passed` be True.
 # 3. Attention without competition: $w_{ts} = \sigma(\text{scores}_{ts})$, one sigmoid for each pair. What is its
-#    Jacobian? Write forward and backward for q, k, v and let the checker pass them. Which of this lesson's facts
-#    (rows of dscores that sum to 0, columns of dK that sum to 0) are gone, and why?
+#    Jacobian? Write forward and backward for q, k, v, with the scores of this lesson, and let
+#    `check(Probe(FunctionPair(forward, backward), inputs)).passed` be True. Which of this lesson's facts (rows of
+#    dscores that sum to 0, columns of dK that sum to 0) are gone, and why?
