@@ -38,20 +38,24 @@ np.set_printoptions(precision=2, suppress=True)
 #
 # 一个头只能给出一种分布；多个头就能同时看不同的地方。
 #
-# The weights of one head are one distribution for each word: it mixes all that it looks at into one mean. A word that
-# has to find its verb and its measure word at once cannot do it with one mean. Multi-head attention asks $H$ questions
-# side by side, each on a narrower vector of $d_k = D / H$ numbers, and lets one more matrix mix the answers:
+# The weights of one head are one distribution for each word: it mixes all that it looks at into one mean. A verb that
+# looks for its subject and its object at once gets one mean of both, and cannot tell them apart. Multi-head attention
+# asks $H$ questions side by side, each on a narrower vector of $d_k = D / H$ numbers, and lets one more matrix mix the
+# answers (biases are left out here):
 #
 # $$\mathrm{out} = \mathrm{concat}(\mathrm{head}_0, \dots, \mathrm{head}_{H-1})\,W_o, \qquad
 # \mathrm{head}_i = \mathrm{attention}(x W_{q,i},\; x W_{k,i},\; x W_{v,i})$$
 #
 # The $W_{q,i}$ of all heads are stored as the columns of one matrix $W_q$: head $i$ owns the columns $i\,d_k$ to
 # $(i+1)\,d_k$. So $H$ heads have as many parameters as one head of full width.
+#
+# `layer.forward(x)` returns the output and a cache, `layer(x)` the output alone. `randomize` draws every parameter
+# anew, so that no bias is 0.
 
 # %%
 B, T, D, H = 1, 5, 6, 2
 rng = np.random.default_rng(6)
-layer = randomize(MultiHeadAttention(D, H, rng, dtype=np.float64), rng)  # biases that are not 0
+layer = randomize(MultiHeadAttention(D, H, rng, dtype=np.float64), rng)
 x = rng.normal(size=(B, T, D))
 out, cache = layer.forward(x)
 for name, parameter in layer.parameters():
@@ -59,6 +63,9 @@ for name, parameter in layer.parameters():
 print("q, k, v    ", cache.attention.q.shape, "(B, H, T, d_k)")
 print("weights    ", cache.weights.shape, "(B, H, T, S)")
 print("out        ", out.shape, "(B, T, D)")
+for count in (1, 2, 3):
+    one = MultiHeadAttention(D, count, np.random.default_rng(0))
+    print(f"H = {count}: {sum(parameter.data.size for _, parameter in one.parameters())} parameters")
 
 # %% [markdown]
 # Each head has a map of its own:
@@ -86,7 +93,8 @@ for i in range(H):
     heads.append(weights @ v)  # (B, T, d_k)
 by_hand = np.concatenate(heads, axis=-1) @ layer.w_o.weight.data + layer.w_o.bias.data  # (B, T, D)
 np.testing.assert_allclose(by_hand, out, rtol=1e-12)
-print(by_hand[0])
+print("by hand, x0  ", by_hand[0, 0])
+print("the layer, x0", out[0, 0])
 
 # %% [markdown]
 # ## Split and merge
@@ -115,9 +123,11 @@ np.testing.assert_array_equal(small.merge(small.split(addresses)), addresses)
 # lie side by side.
 
 # %%
-assert np.shares_memory(addresses, small.split(addresses))
 heads_computed = cache.attention.out  # (B, H, T, d_k), fresh from attention
-assert not np.shares_memory(heads_computed, layer.merge(heads_computed))
+view = np.shares_memory(addresses, small.split(addresses))
+copy = not np.shares_memory(heads_computed, layer.merge(heads_computed))
+print("split is a view:", view, " merge is a copy:", copy)
+assert view and copy
 
 # %% [markdown]
 # ## Without the permutation
@@ -152,7 +162,7 @@ np.testing.assert_array_equal(wrong.merge(wrong.split(addresses)), addresses)  #
 # compare three tokens it compares two halves of token 0 with the first half of token 1.
 #
 # What that means for the output: we move one input vector at a time and look which output vectors move. In attention
-# without a mask every output depends on every input.
+# without a mask every output depends on every input (white is 0):
 
 
 # %%
@@ -181,25 +191,36 @@ assert (reach > 0).all()
 draw(reach, "output that moves", "input that is moved")
 
 # %% [markdown]
-# Without the permutation the sentence falls into two halves that never meet, and what a word can see depends on how
-# long the sentence is:
+# The same parameters without the permutation: the sentence falls into two halves that never meet.
 
 # %%
-wrong = randomize(Unpermuted(D, H, np.random.default_rng(6), dtype=np.float64), np.random.default_rng(7))
+rng = np.random.default_rng(6)  # as for layer
+wrong = randomize(Unpermuted(D, H, rng, dtype=np.float64), rng)
 reach = influence(wrong, six)
 assert (reach[:3, 3:] == 0).all() and (reach[3:, :3] == 0).all()
 draw(reach, "output that moves", "input that is moved")
 
 # %% [markdown]
-# A mask makes it worse: `key_mask` hides the places of tokens, and these are no longer the tokens' places. Here tokens
-# 4 and 5 are padding. A padding token must not be able to move any other.
+# So what a word can see depends on how long the sentence is. (Of an odd number of tokens the middle one lies in both
+# halves.)
+
+# %%
+for length in (4, 5, 6, 7):
+    reach = influence(wrong, np.random.default_rng(1).normal(size=(1, length, D)))
+    print(f"of {length} tokens, token 2 sees", np.flatnonzero(reach[2]))
+
+# %% [markdown]
+# A mask makes it worse: `key_mask` hides the places of tokens, and these are no longer the tokens' places. Let tokens 4
+# and 5 of six be padding. In head 0 the places 4 and 5 are the two halves of token 2, which is real and is hidden. In
+# head 1 they are token 5; token 4 lies in the places 2 and 3, where all can see it. A padding token must not be able to
+# move any other, and a real token must.
 
 # %%
 key_mask = np.array([[True, True, True, True, False, False]])
 for name, one in {"right": layer, "without permutation": wrong}.items():
     reach = influence(one, six, key_mask=key_mask)
     np.fill_diagonal(reach, 0)  # a padding token always moves its own output, which nobody reads
-    print(f"{name:20} moved by the padding: {reach[:, 4:].max():.2f}")
+    print(f"{name:20} others moved by the padding: {reach[:, 4:].max():.2f}, by token 2: {reach[:, 2].max():.2f}")
 assert (influence(layer, six, key_mask=key_mask)[:4, 4:] == 0).all()
 
 # %% [markdown]
@@ -212,13 +233,14 @@ assert (influence(layer, six, key_mask=key_mask)[:4, 4:] == 0).all()
 
 # %%
 result = check(Probe(wrong, {"x": six}))
-print(result.passed, f"{result.largest_relative_error:.1e}")
+print(f"passed: {result.passed}, largest relative error {result.largest_relative_error:.1e}")
 assert result.passed
 
 # %% [markdown]
-# Such a layer trains, too: it is only worse than it should be. What finds it are properties that the right function
-# has whatever its parameters are. `minisora.gradcheck.check_properties` builds whole models around a layer and tries
-# them one by one; those that are broken name the mistake from several sides.
+# Such a layer trains, too, and its loss tells nothing: in lesson 15 it learns to copy faster than the right one. What
+# finds it are properties that the right function has whatever its parameters are. `minisora.gradcheck.check_properties`
+# builds whole models around a layer and tries them one by one. (Logits are the outputs of such a model, a score for
+# each token that may come next. Memory is what its encoder has made of the source.)
 
 # %%
 properties = check_properties(layers={"attention": Unpermuted})
@@ -229,23 +251,31 @@ assert {"padding", "without padding", "whole positions"} <= broken
 assert all(kept.passed for kept in check_properties(layers={"attention": MultiHeadAttention}))
 
 # %% [markdown]
+# *Padding* is what we have seen, and *known gradient* is its other side: the hidden memory gets a gradient. *Without
+# padding* breaks because the halves move with the length, and *cache* because a single token is cut rightly and a
+# whole sentence is not. *Causal* is kept: inside each head the pieces still stand in the order of the tokens. Those
+# about batches are kept because no piece leaves its sequence. *Whole positions* comes next; the others belong to later
+# lessons.
+#
 # ## Attention does not know the order
 #
 # 没有位置信息时，注意力不知道词的先后：打乱输入，输出只是跟着打乱。
 #
-# The property "whole positions" above is this one. Let $P$ be a permutation matrix, so that $P x$ has the rows of $x$
-# in another order. The scores become $P q\,(P k)^\top = P\,(q k^\top)\,P^\top$: the same numbers, rows and columns
-# reordered. Softmax works on each row, so it does not mind. And $P w P^\top \, P v = P\,(w v)$ because
-# $P^\top P = I$:
+# The property "whole positions" above is this one. Let $\Pi$ be a permutation matrix, so that $\Pi x$ has the rows of
+# $x$ in another order. Then $q = x W_q$ becomes $\Pi x W_q = \Pi q$; so do $k$ and $v$. The scores become
+# $\Pi q\,(\Pi k)^\top = \Pi\,(q k^\top)\,\Pi^\top$: the same numbers, rows and columns reordered. Softmax works on each
+# row, so the weights $w$ become $\Pi w\,\Pi^\top$. And $\Pi w\,\Pi^\top\,\Pi v = \Pi\,(w v)$ because
+# $\Pi^\top \Pi = I$:
 #
-# $$\mathrm{attention}(P x) = P\,\mathrm{attention}(x)$$
+# $$\mathrm{attention}(\Pi x) = \Pi\,\mathrm{attention}(x)$$
 
 # %%
 order = np.array([2, 0, 4, 1, 3])
-P = np.eye(T)[order]
-np.testing.assert_allclose(P @ x[0], x[0, order])
+permutation = np.eye(T)[order]
+np.testing.assert_allclose(permutation @ x[0], x[0, order])
 np.testing.assert_allclose(layer(x[:, order]), layer(x)[:, order], rtol=1e-12)
-print(layer(x)[0, order[0]], layer(x[:, order])[0, 0], sep="\n")
+print("x2 in its place", layer(x)[0, 2])
+print("x2 put first   ", layer(x[:, order])[0, 0])
 
 # %% [markdown]
 # 狗咬人, dog bites man, and 人咬狗, man bites dog, are then one and the same: each character gets the same vector in
@@ -255,7 +285,7 @@ print(layer(x)[0, order[0]], layer(x[:, order])[0, 0], sep="\n")
 characters = "狗咬人"
 dog_bites, man_bites = np.array([[0, 1, 2]]), np.array([[2, 1, 0]])
 embedding = TokenEmbedding(len(characters), D, np.random.default_rng(3), dtype=np.float64)
-news, no_news = layer(embedding(man_bites)), layer(embedding(dog_bites))  # (1, 3, D)
+news, no_news = layer(embedding(man_bites)), layer(embedding(dog_bites))  # (1, 3, D); only a man who bites is news
 print("人 in 人咬狗", news[0, 0])
 print("人 in 狗咬人", no_news[0, 2])
 np.testing.assert_allclose(news[:, ::-1], no_news, rtol=1e-12)
@@ -298,7 +328,7 @@ print("人 in 狗咬人", no_news[0, 2])
 assert np.abs(news[:, ::-1] - no_news).max() > 0.1
 
 # %% [markdown]
-# ## The dot product of two positions is their distance
+# ## The dot product of two positions depends on their distance alone
 #
 # 两个位置的点积只与距离有关，与起点无关。
 #
@@ -310,16 +340,18 @@ assert np.abs(news[:, ::-1] - no_news).max() > 0.1
 # The right side knows only $t - s$. And $P_t \cdot P_t = D / 2$: all these vectors are equally long.
 
 # %%
-dots = table @ table.T  # (T, T)
-distance = t - t.T
+dots = table @ table.T  # (length, length)
+distance = t - t.T  # (length, length)
 np.testing.assert_allclose(dots, np.cos(omega[:, None, None] * distance).sum(axis=0), atol=1e-12)
 np.testing.assert_allclose(np.diag(dots), width / 2)
-for d in (0, 1, 2, 4, 8, 16):
-    print(f"distance {d:2}: {np.diagonal(dots, d)[0]:6.3f}, the same on the whole diagonal")
+for d in (0, 1, 2, 3, 4, 5, 6, 9, 16):
     np.testing.assert_allclose(np.diagonal(dots, d), np.diagonal(dots, d)[0], atol=1e-12)
+    print(f"distance {d:2}: {np.diagonal(dots, d)[0]:6.3f}, the same on the whole diagonal")
 
 # %% [markdown]
-# Every diagonal has one colour:
+# The product is largest at distance 0, but it does not fall steadily: at distance 6 it is larger than at 4, because the
+# fastest clock has made almost a whole turn of 6.28 positions. The slower clocks tell 6 from 0. In the picture every
+# diagonal has one colour:
 
 # %%
 draw(dots, "position t", "position s")
@@ -336,8 +368,10 @@ draw(dots, "position t", "position s")
 # \begin{pmatrix} \cos \omega_i k & \sin \omega_i k \\ -\sin \omega_i k & \cos \omega_i k \end{pmatrix}
 # \begin{pmatrix} \sin \omega_i t \\ \cos \omega_i t \end{pmatrix}$$
 #
-# A head whose $W_q$ contains this rotation asks for the neighbour at distance $k$. We build such a head: $W_q$ shifts
-# back by one, $W_k$ is the identity, and the scores are sharpened by a factor. The map must show the word before.
+# A head whose $W_q$ is made of these rotations asks for the neighbour at distance $k$: its query is $P_{t+k}$, which
+# has its largest product with the key $P_{t+k}$. We build such a head. $W_q$ shifts back by one; it is the transpose of
+# the matrix above, for our vectors are rows. $W_k$ is the identity, and the scores are multiplied by 8, where
+# $1 / \sqrt{D}$ would be usual, so that the weights are sharp. The map must show the word before.
 
 # %%
 shift = np.zeros((width, width))
@@ -364,7 +398,8 @@ plot_attention(looking_back, list(sentence))
 # 词向量乘以根号 D，免得被位置向量盖住。
 #
 # The table of embeddings is drawn with variance $1 / D$, so a row has length about 1. The position's vector has length
-# $\sqrt{D/2}$, which is longer for every $D > 2$. Multiplied by $\sqrt D$ the word is the louder of the two.
+# $\sqrt{D/2}$, which is longer for every $D > 2$. `TokenEmbedding` returns the row times $\sqrt D$, and then the word
+# is the louder of the two.
 
 # %%
 wide = 128
@@ -386,8 +421,10 @@ np.testing.assert_allclose(position_length, np.sqrt(wide / 2))
 # %%
 whole = positions(embedding(man_bites))  # (1, 3, D)
 for place, token in enumerate(man_bites[0]):
-    newest, _ = positions.forward(embedding(np.array([[token]])), offset=place)  # (1, 1, D)
+    vector = embedding(np.array([[token]]))  # (1, 1, D)
+    newest, astray = positions.forward(vector, offset=place)[0], positions(vector)
     np.testing.assert_array_equal(newest[0, 0], whole[0, place])
+    print(f"{characters[token]}, without offset={place} off by {np.abs(astray[0, 0] - whole[0, place]).max():.2f}")
 
 # %% [markdown]
 # `LearnedPositions` is a table of parameters. Since $\mathrm{out}_{b,t} = x_{b,t} + P_t$, the gradient passes to $x$
@@ -416,11 +453,13 @@ except ValueError as error:
 # 1. Write `split` and `merge` anew, with `np.split`, `np.stack` and `np.concatenate` instead of `reshape` and
 #    `swapaxes`, in a class `MyAttention(MultiHeadAttention)` in a file of your own. It is right when
 #    `minisora gradcheck my_attention.py:MyAttention --as attention` says that all checks pass and all properties are
-#    kept. Then use `reshape` in `merge` alone and read which properties break.
+#    kept. Then use `reshape` in `merge` alone and read which properties break. Why do the gradient checks fail as well,
+#    when `Unpermuted` passed them?
 #    (Decoding calls `split` with (B, D), one token a sequence: think of that case.)
-# 2. A layer `ScaledPositions` computes out = x + s P with one trained number s, a `Parameter` of shape (1,). Write it
-#    with its backward. `check(Probe(layer, {"x": x})).passed` must be True; then let the gradient of s forget the sum
-#    over the batch.
+# 2. A layer `ScaledPositions` computes out = x + s P, with P from `sinusoidal_table` and one trained number s, a
+#    `Parameter` of shape (1,). Write it after the pattern of `LearnedPositions`, with a backward that adds to `s.grad`.
+#    `check(Probe(ScaledPositions(D), {"x": batch})).passed` must be True. Then let the gradient of s count the first
+#    sequence of the batch alone: it must be False. And why is it True again for `batch[:1]`?
 # 3. With `causal=True`, `layer(x[:, order], causal=True)` is no longer `layer(x, causal=True)[:, order]`. Take the
 #    order 0, 3, 1, 4, 2: at which positions do the two agree all the same, and why? Say it with
 #    `np.testing.assert_allclose`, and that the others differ by more than 0.001. Then find an order other than
