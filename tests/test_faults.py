@@ -203,11 +203,12 @@ def test_a_training_whose_save_is_cut_anywhere_goes_on_exactly(tmp_path, every):
     whole.fit(progress_bar=False)
     folders = iter(range(1000))
     current = None
+    make_trainer(tmp_path / "begun").fit(stop_after=2, progress_bar=False)
 
     def prepare():
         nonlocal current
-        current = make_trainer(tmp_path / str(next(folders)))
-        current.fit(stop_after=2, progress_bar=False)
+        folder = shutil.copytree(tmp_path / "begun", tmp_path / str(next(folders)))
+        current = make_trainer(folder)
 
     def check():
         assert load(current.folder / "step-2" if (current.folder / "step-2").exists() else current.folder)
@@ -217,4 +218,4 @@ def test_a_training_whose_save_is_cut_anywhere_goes_on_exactly(tmp_path, every):
         names = sorted(path.name for path in current.folder.iterdir())
         assert names == sorted({"best", "latest", "log.jsonl", "step-3", (current.folder / "best").read_text().strip()})
 
-    assert fault_everywhere(lambda: current.fit(progress_bar=False), check, prepare, every=every) > 20
+    assert fault_everywhere(lambda: current.fit(resume=True, progress_bar=False), check, prepare, every=every) > 20

@@ -71,7 +71,7 @@ def test_it_trains_inside_sora_goes_on_and_answers(tmp_path):
     data, out = tmp_path / "pairs.tsv", tmp_path / "model"
     data.write_text("".join(f"{q}\t{a}\n" for q, a in PAIRS.items()), encoding="utf-8")
     files = ("--data", data, "--dev", data, "--out", out)
-    run("train", *OWN, *files, *SMALL, "--steps", 300, "--stop-after", 20)
+    run("train", *OWN, *files, *SMALL, "--steps", 120, "--stop-after", 20)
     assert "its own attention layer" in refused("train", *files, "--resume", "--quiet")
     run("train", *OWN, *files, "--resume", "--quiet")
     assert run("chat", *OWN, "--model", out, "今天天气怎么样？").strip() == "今天天气晴朗，气温适中。"

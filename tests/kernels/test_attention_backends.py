@@ -19,6 +19,7 @@ from minisora.kernels import (
 from minisora.layers.attention import MultiHeadAttention
 
 OTHERS = [name for name in backend_names("cpu") if name != "numpy"]
+MIDDLE_RUNGS = ("numba-tiles", "numba-blas")  # in float64 of interest to few, and ten seconds to compile
 drawn = settings(max_examples=70, deadline=None, derandomize=True, database=None)
 
 
@@ -68,7 +69,9 @@ def errors(found, exact):
     return result
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in MIDDLE_RUNGS else name for name in OTHERS]
+)
 @drawn
 @given(cases())
 def test_float64_is_the_specification(name, case):
