@@ -1,6 +1,8 @@
 """What a notebook shows: a table that stays whatever is done to it, and under it the page in a frame.
 
-JupyterLab takes frames and scripts out of a notebook that is not trusted, and leaves tables with colours.
+JupyterLab takes frames and scripts out of a notebook that is not trusted, and leaves tables with colours; of a frame it
+leaves the text inside, which a browser that shows the frame does not show. The table takes its dark or light colours
+from the notebook, as a picture could not.
 """
 
 from html import escape
@@ -11,6 +13,11 @@ from minisora.plotting.explorer.content import entry_of, weights_of
 
 ROWS, PLACES = 40, 3  # tokens of the answer, and of the source for each
 HEIGHT = 900
+OPAQUE = 0.8  # a weight of 1: dark text on it, and light text, has a contrast above 4.5
+NOTE = (
+    "A notebook that is not trusted shows no more. For the page that answers to clicks, run the command Trust Notebook "
+    "or write it to a file with save(path)."
+)
 
 
 def table(content):
@@ -50,15 +57,16 @@ def table_html(content):
 
 def _row(token, probability, looked):
     cells = "".join(
-        f'<td style="background-color: rgba(23, 130, 115, {weight:.2f})">{escape(label)} {weight:.2f}</td>'
+        f'<td style="background-color: rgba(23, 130, 115, {OPAQUE * weight:.3f})">{escape(label)} {weight:.2f}</td>'
         for label, weight in looked
     )
-    return f"<tr><th>{escape(token)}</th><td>{probability:.3f}</td>{cells}</tr>"
+    plain = 'style="background-color: transparent"'  # JupyterLab's stripes would show through the colours
+    return f"<tr {plain}><th>{escape(token)}</th><td>{probability:.3f}</td>{cells}</tr>"
 
 
 def frame(page, title):
-    """A frame that holds a whole page; it may run its script and nothing else."""
+    """A frame for a whole page, which may run its script and nothing else; its lower right corner drags."""
     return (
         f'<iframe sandbox="allow-scripts" title="{escape(title)}" width="100%" height="{HEIGHT}" '
-        f'style="border: 0" srcdoc="{escape(page)}"></iframe>'
+        f'style="border: 0; margin-top: 1em; resize: vertical" srcdoc="{escape(page)}">{escape(NOTE)}</iframe>'
     )
