@@ -56,7 +56,7 @@ q, k, v = (rng.normal(size=(B, 1, S, 4)) for _ in range(3))  # (B, H, T or S, d_
 from minisora.kernels.numpy_attention import hide, softmax_forward
 
 row, visible = np.array([[[[2.0, 1.0, 3.0]]]]), np.array([True, True, False])
-right, _ = softmax_forward(hide(row.copy(), visible))
+right, _ = softmax_forward(hide(row.copy(), visible))  # hide writes into its argument
 after, _ = softmax_forward(row)
 print("minus infinity before softmax  ", right[0, 0, 0], right.sum().round(3))
 print("times 0 after softmax          ", (after * visible)[0, 0, 0], (after * visible).sum().round(3))
@@ -89,7 +89,7 @@ np.testing.assert_allclose(out[1, :, :short], alone[0], rtol=1e-12)
 
 # %% [markdown]
 # The rows of the padding itself are computed too: there are queries at `<pad>`, they see the three characters, and
-# nobody reads what they give. A key mask hides columns.
+# nobody reads what they give. A key mask hides columns. On the map they are grey:
 
 # %%
 from minisora.plotting import plot_attention
@@ -97,8 +97,8 @@ from minisora.plotting import plot_attention
 plot_attention(cache, labels, batch=1)
 
 # %% [markdown]
-# The promise of a mask can be tested without any formula: *what is hidden may be anything*. Change it, and no visible
-# output changes, to the last bit. This is the most useful test of attention that there is.
+# The promise of a mask can be tested without any formula: *what is hidden may be any finite number*. Change it, and no
+# output changes, to the last bit. (Finite, because the weight 0 times NaN or infinity is NaN.)
 
 # %%
 hidden = ~key_mask[:, None, :, None]  # (B, 1, S, 1)
@@ -107,24 +107,24 @@ changed, _ = attention_forward(q, other_k, other_v, key_mask=key_mask)
 np.testing.assert_array_equal(changed, out)
 
 unmasked = [attention_forward(q, *pair)[0] for pair in ((k, v), (other_k, other_v))]
-print(
-    "largest change with the mask:", np.abs(changed - out).max(), " without:", np.abs(unmasked[1] - unmasked[0]).max()
-)
+largest = np.abs(changed - out).max(), np.abs(unmasked[1] - unmasked[0]).max()
+print(f"largest change with the mask: {largest[0]:.3g}, without: {largest[1]:.3g}")
 
 # %% [markdown]
 # ## In a model
 #
 # 在模型里：一句话单独算，和在一批里算，结果一样。
 #
-# `model.encoder(ids)` masks `pad_id` by itself. The memory of a short question is the same alone and in a batch, up to
-# the rounding of float32. With a mask that lets everything through it is not.
+# `model.encoder(ids)` masks `pad_id` by itself. What it gives for a short question, a vector of D numbers for each
+# token, is the same alone and in a batch, up to the rounding of float32. With a mask that lets everything through it is
+# not.
 
 # %%
 from minisora.checkpoint import load
 
 model, reader, _ = load("sora/sora-base")
 questions = ["今天天气怎么样？", "城市=北京;日期=明天;天气=小雨|明天北京要带伞吗？"]
-together, real = reader.pad(reader.encode(questions))  # (2, S)
+together, real = reader.pad(reader.encode(questions))  # (2, S): the ids, and their key mask
 length = real[0].sum()
 
 alone = model.encoder(together[:1, :length])[0]  # (length, D)
@@ -138,8 +138,9 @@ np.testing.assert_allclose(masked, alone, atol=1e-4)
 #
 # 因果掩码：一个字只能看自己和前面的字。
 #
-# A decoder is trained on whole answers, and each place must predict its next token without having seen it. So query $t$
-# sees the keys $s \le t$: a lower triangle. `causal=True` does this, and needs no array.
+# A decoder, the part of a model that writes the answer (lesson 8), is trained on whole answers, and each place must
+# predict its next token without having seen it. So query $t$ sees the keys $s \le t$: a lower triangle. `causal=True`
+# does this, and needs no array.
 
 # %%
 q, k, v = (rng.normal(size=(1, 1, 5, 4)) for _ in range(3))
@@ -152,6 +153,10 @@ for array in later:
 changed, _ = attention_forward(q, *later, causal=True)
 np.testing.assert_array_equal(changed[:, :, :3], out[:, :, :3])
 assert not np.allclose(changed[:, :, 3:], out[:, :, 3:])
+
+# %% [markdown]
+# The map, with five characters as names; q, k and v are still random numbers. The first row sees one key, so its weight
+# is 1:
 
 # %%
 plot_attention(cache, list("今天很晴朗"))
@@ -168,6 +173,8 @@ plot_attention(cache, list("今天很晴朗"))
 #
 # The triangle stands in the bottom right corner. Some programs leave it in the top left, $s \le t$, for every shape; a
 # single newest token then sees the first key alone. For $T = S$ the two are the same, so test with $T \ne S$.
+# `visibility` gives the mask that `attention_forward` uses, from T, S, a key mask or None, `causal`, and the array
+# library, here NumPy.
 
 # %%
 from minisora.kernels.numpy_attention import visibility
@@ -180,8 +187,10 @@ print("s <= t + (S - T)\n", bottom_right.astype(int), "\ns <= t\n", top_left.ast
 newest, _ = attention_forward(q[:, :, -T:], k, v, causal=True)
 np.testing.assert_allclose(newest, out[:, :, -T:], rtol=1e-12)  # the last rows of the whole
 
-wrong = softmax_forward(hide(attention_steps(cache).scores[:, :, -T:].copy(), top_left))[0] @ v
-print("whole", out[0, 0, -1], " bottom right", newest[0, 0, -1], " top left", wrong[0, 0, -1])
+scores = attention_steps(cache).scores[:, :, -T:].copy()  # hidden already: a part of what top_left hides
+wrong = softmax_forward(hide(scores, top_left))[0] @ v
+print("output of the newest query, all queries at once:", out[0, 0, -1])
+print("the last two alone, bottom right:", newest[0, 0, -1], " top left:", wrong[0, 0, -1])
 assert not np.allclose(wrong, out[:, :, -T:])
 
 # %% [markdown]
@@ -189,8 +198,8 @@ assert not np.allclose(wrong, out[:, :, -T:])
 #
 # 什么都看不见的行：输出是 0，梯度也是 0，而不是 NaN。
 #
-# With more queries than keys the first $T - S$ queries see nothing, and a sequence may consist of padding alone. The
-# formula is then $0 / 0$. There are three answers in the wild:
+# With `causal=True` and more queries than keys the first $T - S$ queries see nothing. Nor does any query where all keys
+# are padding. The formula is then $0 / 0$. There are three answers in the wild:
 
 # %%
 q3, k3, v3 = rng.normal(size=(1, 1, 3, 4)), rng.normal(size=(1, 1, 2, 4)), rng.normal(size=(1, 1, 2, 4))  # T = 3, S = 2
@@ -212,10 +221,12 @@ np.testing.assert_array_equal(blind[0, 0, 0], 0)
 
 # %% [markdown]
 # * $-\infty$ in every place: the maximum is $-\infty$, and $-\infty - (-\infty)$ is NaN. In the backward pass
-#   $0 \cdot \text{NaN}$ is NaN again, and one empty row spoils every parameter.
+#   $0 \cdot \text{NaN}$ is NaN again; dK and dV sum over all rows, so one empty row spoils every gradient from
+#   there on down.
 # * $-10^9$ as a stand-in for $-\infty$: all scores of the row become equal, and the row gets the mean of exactly what
 #   it must not see. No error, and no warning. (In float16 it is $-\infty$ anyway.)
-# * An empty sum is 0. That is minisora's answer, on every backend. The gradient is 0 as well.
+# * An empty sum is 0. That is minisora's answer, on every backend. The gradient is 0 as well. lse, the logarithm of
+#   the row's sum of exponentials (lesson 3), is $-\infty$. On the map such a row is hatched:
 
 # %%
 dout = rng.normal(size=blind.shape)
@@ -229,9 +240,10 @@ plot_attention(blind_cache, ["k0", "k1"], ["q0", "q1", "q2"])
 #
 # 梯度：被遮住的位置，梯度恰好是 0。
 #
-# Backward needs no mask of its own. In $\text{dscores} = w \odot (\text{dweights} - \sum w \odot \text{dweights})$
-# (lesson 4) every hidden place has the factor $w = 0$. Here is padding and the future together, on the two sentences of
-# the beginning:
+# Backward needs no mask of its own. In $\text{dscores} = w \odot (\text{dweights} - \sum w \odot \text{dweights})$,
+# with the sum over the row (lesson 4), every hidden place has the factor $w = 0$. Here are padding and the future
+# together, on the two sentences of the beginning; printed is the second one, where a row sees at most the first three
+# keys:
 
 # %%
 q, k, v = (rng.normal(size=(B, 1, 5, 4)) for _ in range(3))
@@ -244,9 +256,10 @@ assert (steps.dscores[np.isneginf(steps.scores)] == 0).all()
 assert (dk[1, :, short:] == 0).all() and (dv[1, :, short:] == 0).all()  # no gradient reaches padding
 
 # %% [markdown]
-# dweights is not 0 there: it says what *would* happen if the weight were free. It is dscores that stops. The first row
-# sees one key only, so its weight is 1 whatever the score, and its gradient is 0 as well. The checker knows these
-# cases, with a random mask, with queries that see nothing, and with a sequence that is all padding:
+# dweights is not 0 in the hidden places: it says what *would* happen if the weight were free. It is dscores that stops
+# (-0 is 0 times a negative number). The first row sees one key only, so its weight is 1 whatever the score, and its
+# gradient is 0 as well. The checker knows these cases: a random mask, more queries than keys, so that some see nothing,
+# and a sequence that is all padding:
 
 # %%
 from minisora.gradcheck import run_checks
@@ -271,8 +284,9 @@ assert report.passed
 # | Flax `dot_product_attention` | `mask` | may be attended | |
 # | FlashAttention 2.1 and later | | | `causal`: bottom right |
 #
-# PyTorch points both ways. A mask of floats is added to the scores: 0 = may be attended, $-\infty$ = hidden. To
-# translate:
+# `memory_mask` is the key mask where a decoder looks at the encoder's output (lesson 8). An empty place: nothing of the
+# kind is set by this argument. PyTorch points both ways. A mask of floats is added to the scores: 0 = may be attended,
+# $-\infty$ = hidden. To translate:
 
 # %%
 key_padding_mask = ids == tokenizer.pad_id  # as torch.nn.MultiheadAttention takes it
@@ -294,14 +308,17 @@ except ValueError as error:
 
 # %% [markdown]
 # With padding there is something left to see, namely the padding, and no program can know that this was not meant. The
-# test from above does: change what should be hidden.
+# test from above does: change what should be hidden, and nothing else.
 
 # %%
-inverted = ~key_mask[1:]
-first, _ = attention_forward(q[1:], k[1:], v[1:], key_mask=inverted)
-second, _ = attention_forward(q[1:], other_k[1:], other_v[1:], key_mask=inverted)
-print("changed by", np.abs(second - first).max())
-assert not np.allclose(first, second)
+other_k, other_v = (np.where(hidden, rng.normal(0, 100, array.shape), array) for array in (k, v))
+changes = []
+for mask in (key_mask, ~key_mask):
+    first, _ = attention_forward(q[1:], k[1:], v[1:], key_mask=mask[1:])
+    second, _ = attention_forward(q[1:], other_k[1:], other_v[1:], key_mask=mask[1:])
+    changes.append(np.abs(second - first).max())
+print(f"changed by {changes[0]:.3g} with the right mask, by {changes[1]:.3g} with the inverted one")
+assert changes[0] == 0 and changes[1] > 1
 
 # %% [markdown]
 # ## Exercises
@@ -310,11 +327,13 @@ assert not np.allclose(first, second)
 #
 # 1. A window: query $t$ sees only the keys with $t - 2 < s \le t$. Build the mask (T, S) with two calls of `np.tri`,
 #    for $T = S = 7$; compute the output with `scores_forward`, `hide`, `softmax_forward` and `weighted_sum_forward`
-#    of `minisora.kernels.numpy_attention`; show by `np.testing.assert_array_equal` that a changed key $s$ changes the
-#    outputs $s$ and $s + 1$ alone.
+#    of `minisora.kernels.numpy_attention` (`help` shows their arguments), with the scale $1/\sqrt{d_k}$. Find the
+#    outputs that change when the key *and* the value of token $s$ do, and show by `np.testing.assert_array_equal`, for
+#    every $s$, that they are $s$ and $s + 1$ (for $s = 6$, $s$ alone). For which $s$ is the key not enough, and why?
 # 2. Hold the backward of your window against the checker: write `forward(q, k, v)`, which returns the output and a
-#    cache, and `backward(dout, cache)`, and let `check(Probe(FunctionPair(forward, backward), {"q": q, ...}))` of
-#    `minisora.gradcheck` pass. Which of the backward steps have to know of the mask?
+#    cache, and `backward(dout, cache)`, from `weighted_sum_backward`, `softmax_backward` and `scores_backward` of the
+#    same module, and let `check(Probe(FunctionPair(forward, backward), {"q": q, ...})).passed` be True (all three of
+#    `minisora.gradcheck`). Which of the backward steps have to know of the mask?
 # 3. Write `class Inverted(MultiHeadAttention)` (from `minisora.layers.attention`) whose forward hands `~key_mask` on
 #    where there is one. Show that `minisora gradcheck FILE.py:Inverted --as attention` finds every gradient right, and
-#    that the property "padding" is broken. Why can no gradient check find this?
+#    that the property "padding", among others, is broken. Why can no gradient check find this?
