@@ -31,9 +31,10 @@ SETTINGS = {  # one page asks for dark colours, another for light ones; nothing 
 }
 OPTIONS = (
     "--no-browser --ServerApp.ip=127.0.0.1 --ServerApp.port=0 --ServerApp.allow_root=True "
-    "--LabApp.extension_manager=readonly --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate "
-    "--ServerApp.shutdown_no_activity_timeout=120 --MappingKernelManager.cull_idle_timeout=60 "
-    "--MappingKernelManager.cull_interval=30 --MappingKernelManager.cull_connected=True"
+    "--LabApp.expose_app_in_browser=True --LabApp.extension_manager=readonly "
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --ServerApp.shutdown_no_activity_timeout=120 "
+    "--MappingKernelManager.cull_idle_timeout=60 --MappingKernelManager.cull_interval=30 "
+    "--MappingKernelManager.cull_connected=True"
 ).split()
 START_SECONDS, STOP_SECONDS = 120, 30
 
@@ -129,10 +130,10 @@ class Visit:
             self.wrong.append(url)
 
     def trust(self):
-        """By the command that the note names."""
-        self.page.keyboard.press("Control+Shift+C")
-        self.page.locator(".lm-CommandPalette-input").fill("Trust Notebook")
-        self.page.locator(".lm-CommandPalette-item", has_text="Trust Notebook").first.click()
+        """By the command that the note names, and its question answered; the palette closes while a notebook opens."""
+        self.page.wait_for_function("window.jupyterapp.commands.isEnabled('notebook:trust')")
+        assert self.page.evaluate("window.jupyterapp.commands.label('notebook:trust')") == "Trust Notebook"
+        self.page.evaluate("void window.jupyterapp.commands.execute('notebook:trust')")
         self.page.locator(".jp-Dialog .jp-mod-accept").click()
         self.output.locator("iframe").wait_for()
 
