@@ -253,7 +253,7 @@ def test_step_by_step(visit):
     assert "“样” was just read" in page.inner_text("#candidates")
     assert page.eval_on_selector("#loss", "(select) => select.selectedOptions[0].textContent").startswith("2. 么")
     page.click("#play")
-    one.until("document.getElementById('step').value === '3'")
+    one.until("document.getElementById('step').value === '2'")
     page.click("#play")
     at = page.input_value("#step")
     page.wait_for_timeout(1200)
