@@ -259,13 +259,16 @@ def test_step_by_step(visit):
     page.wait_for_timeout(1200)
     assert page.input_value("#step") == at
     page.locator("#target .chip").nth(4).click()
-    assert page.input_value("#step") == "4"
+    one.until("document.getElementById('step').value === '4'")
     page.click("#on")
-    assert page.input_value("#step") == "5" and page.locator("#target .chip.later").count() == 0
+    one.until("document.getElementById('step').value === '5'")
+    assert page.locator("#target .chip.later").count() == 0
     page.locator("#step").press("ArrowLeft")
+    one.settle()
     assert page.locator("#target .chip[aria-pressed=true]").inner_text() == "</s>"
     page.click("#whole")
     page.locator("#source .chip").nth(3).click()
+    one.settle()
     assert {column for _, column in one.lines()} == {3}
 
 
