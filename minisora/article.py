@@ -344,9 +344,9 @@ ENTRIES = (
         "holds",
         ("kernels/numba_attention.py", "kernels/cuda_attention.py", "minisora/benchmarks/attention.py"),
         "minisora bench attention",
-        "kernels for CPU and GPU, compiled from Python and CUDA; on two cores attention, a training step and decoding "
-        "are faster than PyTorch's",
-        "CPU 与 GPU 的内核，由 Python 和 CUDA 编译；在两个核心上，注意力、训练一步和解码都比 PyTorch 快",
+        "kernels for CPU and GPU, compiled from Python and CUDA; on two cores attention, a training step and greedy "
+        "decoding are faster than PyTorch's",
+        "CPU 与 GPU 的内核，由 Python 和 CUDA 编译；在两个核心上，注意力、训练一步和贪心解码都比 PyTorch 快",
     ),
     Entry(
         "8",

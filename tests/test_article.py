@@ -181,7 +181,8 @@ def test_what_is_said_to_be_faster_is_faster():
     entry = entry_of("8", "Faster")
     assert entry.verdict == "holds"
     for name in ("attention_cpu", "train_step", "generation"):
-        assert all(row["ratio"]["torch"] > 1 for row in record(name)), name
+        ratios = [row["ratio"]["torch"] for row in record(name) if "torch" in row["ratio"]]
+        assert ratios and min(ratios) > 1, name
 
 
 def test_how_long_texts_are():
