@@ -26,6 +26,7 @@ from minisora.generation.attention_json import labels_of
 from minisora.generation.batches import encode
 from minisora.generation.config import GenerationConfig
 from minisora.generation.generate import longest
+from minisora.kernels.numpy_attention import softmax_forward
 from minisora.layers.decoder_state import weights_in
 from minisora.plotting.explorer.backward import attention_caches, gradients_of, twin_of
 from minisora.plotting.explorer.budget import GRADIENTS, Sizes, largest_of_rows, make_budget
@@ -60,7 +61,7 @@ def explore(model, tokenizer, text, *, target_tokenizer=None, answer=None, token
     read, written = (np.array([row[:steps]]) for row in ([model.config.bos_id, *ids], [*ids, model.config.eos_id]))
     twin = twin_of(model)
     logits, cache = twin.forward(source, read)
-    probabilities = softmax(logits[0])  # (T, V)
+    probabilities, _ = softmax_forward(logits[0].astype(np.float64))  # (T, V)
     losses = -np.log(probabilities[np.arange(steps), written[0]])
     weights = {kind: [weights_in(one)[0] for one in caches] for kind, caches in attention_caches(cache).items()}
     budget = make_budget(sizes_of(weights), losses, tokens=tokens, gradients=most)
@@ -115,12 +116,6 @@ def sizes_of(weights):
     """The `Sizes` of the weights of an answer."""
     heads, steps, source = weights["cross"][0].shape
     return Sizes(len(weights["encoder"]), len(weights["cross"]), heads, source, steps)
-
-
-def softmax(logits):
-    """The probabilities of logits (T, V), in float64."""
-    exps = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return exps / exps.sum(axis=-1, keepdims=True)
 
 
 def copies(cache, probabilities, source):
