@@ -311,6 +311,11 @@ def test_training_mistakes(pairs, tmp_path):
     broken.write_text("a\tb\nno tab\n", encoding="utf-8")
     empty = tmp_path / "empty.tsv"
     empty.touch()
+    for option in (["--made-up-names", "30"], ["--emphasis", "weather", "2"]):
+        assert f"{option[0]} belongs to the corpus, got --data reverse" in mistake(
+            "train", "--data", "reverse", *out, *option
+        )
+    assert "got 'whether'" in mistake("train", *out, "--max-len", "256", "--emphasis", "whether", "2")
     assert "nowhere.tsv" in mistake("train", "--data", tmp_path / "nowhere.tsv", *out)
     assert "broken.tsv:2" in mistake("train", "--data", broken, *out)
     assert "empty.tsv" in mistake("train", "--data", empty, *out)

@@ -113,6 +113,13 @@ def data_options(dev_count):
             type=click.IntRange(0, 100),
             help="In how many of 100 examples of the corpus names are made up.",
         ),
+        click.option(
+            "--emphasis",
+            type=(str, click.IntRange(1)),
+            multiple=True,
+            metavar="SCENARIO N",
+            help="Draw a scenario of the corpus N times as often; may be repeated.",
+        ),
     )
 
     return lambda function: all_of(options, function)

@@ -159,13 +159,17 @@ def read_data(options):
     from minisora.training.data import PairStream
 
     dev = None if options["dev"] is None else read_pairs(options["dev"])
+    if options["data"] != CORPUS and (options["made_up_names"] or options["emphasis"]):
+        option = "--made-up-names" if options["made_up_names"] else "--emphasis"
+        raise click.UsageError(f"{option} belongs to the corpus, got --data {options['data']}")
     if options["data"] in TASKS:
         dev = dev or TaskStream(options["data"], "dev").draw(0, options["dev_count"])
         return TaskStream(options["data"], options["corpus_seed"]), dev
     if options["data"] != CORPUS:
         return read_pairs(options["data"]), dev
     dev = test_set("dev", options["dev_count"]) if dev is None else dev
-    return PairStream(options["corpus_seed"], made_up_names=options["made_up_names"]), dev
+    emphasis = dict(options["emphasis"])
+    return PairStream(options["corpus_seed"], made_up_names=options["made_up_names"], emphasis=emphasis), dev
 
 
 def learn_tokenizers(data, kind, target_kind, **options):

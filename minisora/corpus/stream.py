@@ -67,7 +67,7 @@ def _texts(values):
             yield value
 
 
-def example(seed, index, split="train"):
+def example(seed, index, split="train", emphasis=()):
     """Return one example of the stream.
 
     Parameters
@@ -78,6 +78,8 @@ def example(seed, index, split="train"):
         From 0, without an end.
     split : str
         One of ``train``, ``dev``, ``iid``, ``comb``, ``tmpl``, ``val``, ``len``.
+    emphasis : tuple of (str, int)
+        Scenarios, each with how many times as often as otherwise it is drawn.
 
     Returns
     -------
@@ -86,7 +88,7 @@ def example(seed, index, split="train"):
     Raises
     ------
     ValueError
-        For an unknown split or a negative index.
+        For an unknown split, a negative index, an unknown scenario or a number below 1 in ``emphasis``.
     """
     if split not in SPLITS:
         raise ValueError(f"expected a split out of {', '.join(SPLITS)}, got {split!r}")
@@ -95,7 +97,7 @@ def example(seed, index, split="train"):
     dice = Dice(seed if isinstance(seed, str) else as_integer(seed), split, as_integer(index))
     if split == "train" and dice.chance(FAQ_PERCENT):
         return _finish(dice, FAQ, None, FAQ.draw(dice, None), split)
-    intent = _choose_intent(dice, split)
+    intent = _choose_intent(dice, split, emphasis)
     while True:  # draw slots until they belong to the split; the intent stays, so that the mix does
         template = dice.choice(intent.held_out if split == "tmpl" else intent.training)
         draft = intent.draw(dice, template)
@@ -109,10 +111,9 @@ def stream(seed, split="train", start=0):
         yield example(seed, index, split)
 
 
-def _choose_intent(dice, split):
+def _choose_intent(dice, split, emphasis):
     """Draw a scenario and one of its intents, out of those that reach the split."""
-    scenarios = _scenarios_of(split)
-    intents = _weighted(dice, scenarios)
+    intents = _weighted(dice, _emphasized(split, emphasis))
     return _weighted(dice, [(intent.weight, intent) for intent in intents])
 
 
@@ -124,6 +125,19 @@ def _weighted(dice, choices):
             return value
         place -= weight
     raise AssertionError("the weights add up to more than any place")
+
+
+@cache
+def _emphasized(split, emphasis):
+    """Return the scenarios of a split, the weights of some multiplied."""
+    factors = dict(emphasis)
+    known = [intents[0].scenario for _, intents in SCENARIOS]
+    for scenario, factor in factors.items():
+        if scenario not in known:
+            raise ValueError(f"expected a scenario out of {', '.join(known)}, got {scenario!r}")
+        if factor < 1:
+            raise ValueError(f"expected {scenario} to be drawn at least 1 times as often, got {factor}")
+    return [(weight * factors.get(intents[0].scenario, 1), intents) for weight, intents in _scenarios_of(split)]
 
 
 @cache

@@ -19,12 +19,16 @@ class PairStream:
         Which split of the corpus.
     made_up_names : int
         In how many of 100 examples names are made up, see `minisora.corpus.renaming`.
+    emphasis : dict of str to int, optional
+        How many times as often as otherwise a scenario is drawn: ``{"arithmetic": 4}`` for one that takes long to
+        learn.
     """
 
-    def __init__(self, seed=0, split="train", *, made_up_names=0):
+    def __init__(self, seed=0, split="train", *, made_up_names=0, emphasis=None):
         self.seed = seed
         self.split = split
         self.made_up_names = made_up_names
+        self.emphasis = tuple(sorted((emphasis or {}).items()))
 
     def draw(self, start, count):
         """The pairs at positions ``start`` to ``start + count - 1``: a list of (source, target)."""
@@ -34,7 +38,7 @@ class PairStream:
         from minisora.corpus import example, renamed
         from minisora.corpus.dice import Dice
 
-        one = example(self.seed, index, self.split)
+        one = example(self.seed, index, self.split, self.emphasis)
         if not self.made_up_names:
             return one
         dice = Dice("made-up names", self.seed, self.split, index)
@@ -48,8 +52,9 @@ class PairStream:
 
     def describe(self):
         """What a checkpoint keeps, to tell these data from others."""
-        made_up = {"made_up_names": self.made_up_names} if self.made_up_names else {}
-        return {"kind": "corpus stream", "seed": self.seed, "split": self.split, **made_up}
+        options = {"made_up_names": self.made_up_names, "emphasis": dict(self.emphasis)}
+        used = {name: value for name, value in options.items() if value}
+        return {"kind": "corpus stream", "seed": self.seed, "split": self.split, **used}
 
 
 class PairList:

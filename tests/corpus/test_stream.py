@@ -45,7 +45,12 @@ def test_an_example_depends_on_seed_index_and_split_alone():
 
 @pytest.mark.parametrize(
     "arguments, message",
-    [((0, -1), "0 or more, got -1"), ((0, 0, "test"), "a split out of train, dev, iid.*got 'test'")],
+    [
+        ((0, -1), "0 or more, got -1"),
+        ((0, 0, "test"), "a split out of train, dev, iid.*got 'test'"),
+        ((0, 0, "iid", (("art", 2),)), "a scenario out of weather, .*generation, got 'art'"),
+        ((0, 0, "iid", (("weather", 0),)), "weather to be drawn at least 1 times as often, got 0"),
+    ],
 )
 def test_what_is_no_place_in_the_stream_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -70,6 +75,17 @@ def test_the_mix_is_the_stated_one(train):
     for weight, intents in SCENARIOS:
         assert abs(counts[intents[0].scenario] / len(train) - weight / 100) < 0.015
     assert {drawn.intent for drawn in train} == {*(intent.name for intent in INTENTS), "faq.pairs"}
+
+
+def test_what_is_emphasized_is_drawn_more_often_and_the_rest_keeps_its_proportions():
+    drawn = [example(3, i, "dev", (("arithmetic", 5), ("dialogue", 2))) for i in range(4000)]
+    counts = Counter(one.scenario for one in drawn)
+    weights = {intents[0].scenario: weight for weight, intents in SCENARIOS}
+    weights["arithmetic"] *= 5
+    weights["dialogue"] *= 2
+    for scenario, weight in weights.items():
+        assert abs(counts[scenario] / len(drawn) - weight / sum(weights.values())) < 0.03, scenario
+    assert all(one.split == "dev" for one in drawn)
 
 
 def test_one_question_in_six_is_declined(train):

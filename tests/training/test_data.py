@@ -34,8 +34,17 @@ def test_made_up_names_stand_in_as_many_examples_as_asked_for():
     assert PairStream(5, made_up_names=30).draw(7, 2) == some[7:9]
 
 
+def test_the_stream_draws_more_of_what_is_emphasized():
+    sums = [
+        sum("等于" in target for _, target in PairStream(5, emphasis=emphasis).draw(0, 400))
+        for emphasis in (None, {"arithmetic": 10})
+    ]
+    assert sums[1] > 3 * sums[0] > 0
+
+
 def test_data_are_told_apart(pairs):
-    assert PairStream(1).describe() != PairStream(1, made_up_names=30).describe()
+    streams = [PairStream(1), PairStream(1, made_up_names=30), PairStream(1, emphasis={"weather": 2})]
+    assert len({repr(one.describe()) for one in streams}) == 3
     assert PairList(pairs).describe() == PairList(list(pairs)).describe()
     assert PairList(pairs).describe() != PairList(pairs[:-1]).describe()
     assert PairList([("ab", "c")]).describe() != PairList([("a", "bc")]).describe()
