@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from minisora.kernels import numba_elementwise as kernels
+from minisora.kernels import numba_most_probable
 from minisora.kernels.compilation import launch
 from minisora.kernels.numba_arguments import ready
 from minisora.kernels.numba_product import pack, packed_product, product
@@ -24,6 +25,7 @@ __all__ = [
     "dropout_add",
     "layer_norm",
     "layer_norm_backward",
+    "most_probable",
     "pack",
     "packed_product",
     "product",
@@ -134,6 +136,15 @@ def cross_entropy_backward(dlosses, exps, totals, targets, smoothing):
     arguments = *arguments, exps.dtype.type(smoothing), dlogits
     launch("cross-entropy, backward", kernels.cross_entropy_backward, exps.dtype, exps.size, *arguments)
     return dlogits
+
+
+def most_probable(logits, count):
+    """Return the highest log-probabilities of each row of logits (N, V), falling, and their tokens, (N, count)."""
+    shape = len(logits), min(count, logits.shape[1])
+    gains, tokens = np.empty(shape), np.zeros(shape, np.int64)
+    kernel = numba_most_probable.most_probable
+    launch("most probable", kernel, logits.dtype, 2 * logits.size, ready(logits), gains, tokens)
+    return gains, tokens
 
 
 def scatter_add(table, ids, rows, factor):

@@ -177,13 +177,13 @@ class SoraDecoder(Layer):
         return DecoderState(layers, memory_mask, max_len, copied)
 
     def step(self, ids, state):
-        """Read one token a sequence, ids (B,); return logits (B, V) of the next, and state, extended in place."""
+        """Read one token a sequence, ids (B K,); return logits (B K, V) of the next, and state, extended in place."""
         check_ids(ids, len(self.embedded.embedding.table.data))
         if ids.shape != (state.batch,):
             raise ValueError(f"one token for each of {state.batch} sequences is expected, got ids of shape {ids.shape}")
         if state.length == state.max_len:
             raise ValueError(f"the decoder's state has room for {state.max_len} tokens, and all are used")
-        x, _ = self.embedded.forward(ids[:, None], offset=state.length)  # (B, 1, D)
+        x, _ = self.embedded.forward(ids[:, None], offset=state.length)  # (B K, 1, D)
         if state.packed is None and len(x) >= FEW and (fused := self.fused(x)):
             state.packed = packed(self, fused)
         run = state.packed or self

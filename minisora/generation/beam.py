@@ -42,14 +42,14 @@ def beam_search(model, source_ids, config=None, *, max_len=None, source_mask=Non
     state = start(model, source_ids, max_len, source_mask, watch)
     xp, beams = state.xp, config.beams
     trees = [BeamTree(beams, config.length_penalty, model.config.eos_id) for _ in range(state.batch)]
-    state.reorder(xp.asarray(np.repeat(np.arange(state.batch), beams)))
+    state.widen(beams)
     penalties = Penalties(config, state)
     running, ids = trees, xp.full(state.batch, model.config.bos_id)
     while running and state.length < state.max_len:
         logits, state = model.decoder.step(ids, state)  # (B K, V)
         if watch is not None:
             watch.look(state)
-        gains, tokens = candidates(penalties.apply(logits), 2 * beams)
+        gains, tokens = candidates(penalties.apply(logits), 2 * beams, model.decoder.fused(logits))
         going = [
             tree.advance(gains[row : row + beams], tokens[row : row + beams], row)
             for row, tree in zip(range(0, len(gains), beams), running, strict=True)
@@ -64,8 +64,10 @@ def beam_search(model, source_ids, config=None, *, max_len=None, source_mask=Non
     return trees
 
 
-def candidates(logits, count):
+def candidates(logits, count, fused=None):
     """Return the highest log-probabilities of each row (N, V), falling, and their tokens: (N, count), on the host."""
+    if fused:
+        return fused.most_probable(logits, count)
     xp = array_module(logits)
     values, tokens = largest(logits, min(count, logits.shape[-1]))
     peak = values[:, :1]

@@ -78,8 +78,7 @@ class BeamTree:
                 self.ended.append(self._add(parents[slot], token, total, first_row + slot))
             elif token != self.eos_id and len(self.live) < self.beams:
                 self.live.append(self._add(parents[slot], token, total, first_row + slot))
-        if self._is_over():
-            self.live = []
+        self.live = [] if self._is_over() else self._settled(first_row)
         going = [(self.nodes[place].row, self.nodes[place].token) for place in self.live]
         return going + going[:1] * (self.beams - len(going))
 
@@ -90,6 +89,20 @@ class BeamTree:
             return False
         ended = sorted((self.nodes[place].score for place in self.ended), reverse=True)
         return self.nodes[self.live[0]].score <= ended[self.beams - 1]
+
+    def _settled(self, first_row):
+        """Return the live hypotheses, the best first, but where it can be in the row of their parent.
+
+        A hypothesis that changes rows takes its keys and values along, and to copy them takes time.
+        """
+        rows, others = [None] * len(self.live), []
+        for place in self.live:
+            slot = self.nodes[place].row - first_row
+            if slot < len(rows) and rows[slot] is None:
+                rows[slot] = place
+            else:
+                others.append(place)
+        return [others.pop(0) if place is None else place for place in rows]
 
     def _total(self, place):
         return 0.0 if place < 0 else self.nodes[place].total

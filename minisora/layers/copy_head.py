@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minisora.kernels import array_module
+from minisora.layers.decoder_state import queries
 from minisora.layers.embedding import check_ids
 from minisora.layers.layer import Layer
 from minisora.layers.linear import Linear, LinearCache
@@ -156,10 +157,10 @@ class CopyHead(Layer):
         return self.w_k(memory), source_ids
 
     def step(self, logits, x, remembered, memory_mask=None):
-        """Map the newest logits (B, V), made of x (B, D), to logits (B, V)."""
+        """Map the newest logits (B K, V), made of x (B K, D), K for each source, to logits (B K, V)."""
         k, source_ids = remembered
-        scores = self.scale * (self.w_q(x)[:, None] @ k.swapaxes(1, 2))  # (B, 1, S)
-        return copy_forward(logits[:, None], scores, source_ids, memory_mask)[0][:, 0]
+        scores = self.scale * (queries(self.w_q(x), remembered) @ k.swapaxes(1, 2))  # (B, K, S)
+        return copy_forward(queries(logits, remembered), scores, source_ids, memory_mask)[0].reshape(logits.shape)
 
 
 def check_copied(source_ids, memory, vocab_size):

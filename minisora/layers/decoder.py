@@ -130,7 +130,7 @@ class DecoderLayer(Layer):
         return dsum + self.self_attention.backward(dattended, cache.self_attention), dmemory
 
     def step(self, x, state, memory_mask):
-        """Map the newest vectors x (B, D), one a sequence; ``state``, a `LayerState`, is extended in place."""
+        """Map the newest vectors x (B K, D), one a sequence; ``state``, a `LayerState`, is extended in place."""
         normed = self.norm_1(x) if self.pre_norm else x
         state.extend(remember(self.self_attention, normed))
         x1 = x + attend(self.self_attention, normed, state.past())
@@ -184,7 +184,7 @@ class Decoder(Layer):
         return dx, dmemory
 
     def step(self, x, states, memory_mask=None):
-        """Map the newest vectors x (B, D), one a sequence; ``states``, one for each layer, are extended in place."""
+        """Map the newest vectors x (B K, D), one a sequence; ``states``, one for each layer, are extended in place."""
         for layer, state in zip(self.layers, states, strict=True):
             x = layer.step(x, state, memory_mask)
         return x if self.norm is None else self.norm(x)

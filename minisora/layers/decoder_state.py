@@ -1,5 +1,7 @@
 """What decoding keeps between two steps: of each layer, the keys and values of the past and of the memory."""
 
+import numpy as np
+
 from minisora.kernels import array_module
 
 
@@ -14,19 +16,34 @@ def remember(attention, x):
 
 
 def attend(attention, x, remembered, key_mask=None):
-    """Attend from the newest vectors x (B, D) to what `remember` returned; without ``attend``, as cross-attention."""
+    """Attend from the newest vectors x (B K, D), K for each row of what `remember` returned; give (B K, D).
+
+    Without ``attend``, as cross-attention.
+    """
     if has_shortcut(attention):
         return attention.attend(x, remembered, key_mask)
-    return attention(x[:, None], remembered[0], key_mask=key_mask)[:, 0]
+    return attention(queries(x, remembered), remembered[0], key_mask=key_mask).reshape(x.shape)
 
 
 def weigh(attention, x, remembered, key_mask=None):
-    """Return the weights (B, H, S) with which `attend` does it; a layer with ``weigh`` says so, of others the cache."""
+    """Return the weights (B K, H, S) with which `attend` does it; a layer with ``weigh`` says so, else the cache."""
     if has_shortcut(attention):
         if not has_shortcut(attention, "weigh"):
             raise ValueError(f"a method weigh is expected beside attend, got {type(attention).__name__} without one")
         return attention.weigh(x, remembered, key_mask)
-    return weights_in(attention.forward(x[:, None], remembered[0], key_mask=key_mask)[1])[:, :, 0]
+    weights = weights_in(attention.forward(queries(x, remembered), remembered[0], key_mask=key_mask)[1])
+    return one_by_one(weights)
+
+
+def queries(x, remembered):
+    """(B K, D) to (B, K, D): the K vectors that attend to the same row of ``remembered`` are K queries."""
+    return x.reshape(len(remembered[0]), -1, x.shape[-1])
+
+
+def one_by_one(weights):
+    """(B, H, K, S) to (B K, H, S)."""
+    batch, heads, count, sources = weights.shape
+    return weights.swapaxes(1, 2).reshape(batch * count, heads, sources)
 
 
 def weights_in(cache):
@@ -60,7 +77,7 @@ class LayerState:
     watched : bool
         Whether each step leaves its attention weights in ``weights``.
     weights : tuple of two arrays, or None
-        Of the last step: self-attention's (B, H, length) and cross-attention's (B, H, S).
+        Of the last step: self-attention's (B K, H, length) and cross-attention's (B K, H, S).
     """
 
     def __init__(self, memory, max_len):
@@ -84,24 +101,26 @@ class LayerState:
         """Return the arrays of all steps so far, each (..., length, d)."""
         return tuple(a[..., : self.length, :] for a in self._past)
 
-    def reorder(self, rows):
-        """Keep the batch's rows of these indices, in this order; an index may repeat."""
+    def reorder_memory(self, rows):
+        """Keep the memory's rows of these indices, in this order; an index may repeat."""
         self.memory = tuple(a[rows] for a in self.memory)
-        self.reorder_past(rows)
 
     def reorder_past(self, rows):
-        """The same for the past alone: every row goes on with the memory that it has."""
+        """Keep the past's rows of these indices, in this order; an index may repeat."""
         if self._past is None:
             return
-        if len(rows) == len(self._past[0]):
+        if len(rows) == len(self._past[0]):  # only what moves is copied; a GPU would have to be asked what that is
+            moved = (rows != np.arange(len(rows))).nonzero()[0] if isinstance(rows, np.ndarray) else slice(None)
             for past in self.past():  # room for steps to come need not move
-                past[...] = past[rows]
+                past[moved] = past[rows[moved]]
         else:
             self._past = tuple(a[rows] for a in self._past)
 
 
 class DecoderState:
     """Everything between two decoding steps; the one object of this project that may be written in place.
+
+    It has K sequences for each of B sources, one unless `widen` says how many; those of a source stand together.
 
     Attributes
     ----------
@@ -124,11 +143,12 @@ class DecoderState:
         self.copied = copied
         self.packed = None
         self.length = 0
+        self._width = 1  # K
 
     @property
     def batch(self):
-        """Number B of sequences."""
-        return len(self.layers[0].memory[0])
+        """Number B K of sequences."""
+        return len(self.layers[0].memory[0]) * self._width
 
     @property
     def xp(self):
@@ -140,16 +160,27 @@ class DecoderState:
         for layer in self.layers:
             layer.watched = True
 
+    def widen(self, count):
+        """Have ``count`` sequences for each source, before anything is read; they share what is kept of the source."""
+        if self.length:
+            raise ValueError(f"a state is widened before its first step, got one of {self.length} tokens")
+        self._width = count
+
     def reorder(self, rows):
-        """Keep the sequences of these indices (B',), in this order: what follows when a sequence has ended."""
+        """Keep the sequences of these indices, in this order: what follows when a sequence has ended.
+
+        With K sequences for each source, those of a source stay together, and are K.
+        """
+        sources = rows[:: self._width] // self._width
         for layer in self.layers:
-            layer.reorder(rows)
-        self.copied = tuple(a[rows] for a in self.copied)
+            layer.reorder_memory(sources)
+        self.copied = tuple(a[sources] for a in self.copied)
         if self.memory_mask is not None:
-            self.memory_mask = self.memory_mask[rows]
+            self.memory_mask = self.memory_mask[sources]
+        self.reorder_past(rows)
 
     def reorder_past(self, rows):
-        """The same where every row stays with its source: hypotheses of a beam search change places.
+        """The same where every sequence stays with its source: hypotheses of a beam search change places.
 
         What has been read of the sources, most of the state while answers are short, is not copied.
         """

@@ -60,7 +60,7 @@ VIEWS = "T imag real".split()
 CONSTANTS = ("inf",)
 # What waits for the device and copies from it.
 READS = "__bool__ __complex__ __float__ __format__ __int__ __repr__ __str__ item tolist".split()
-BINARY = "add sub mul truediv pow matmul and or xor rshift".split()
+BINARY = "add sub mul truediv floordiv pow matmul and or xor rshift".split()
 COMPARISONS = "lt le gt ge eq ne".split()
 UNARY = "neg invert".split()
 

@@ -107,4 +107,4 @@ def test_beam_search_reads_and_sends_one_array_a_token(tiny_model, device):
     steps = max(node.step for tree in trees for node in tree.nodes)
     directions = [transfer.direction for transfer in device.transfers]
     assert directions.count("to_host") == steps
-    assert directions.count("to_device") == 2 + steps - (steps == 13)  # the source; the rows of the beams
+    assert directions.count("to_device") == 1 + steps - (steps == 13)  # the source; the rows of the beams

@@ -99,6 +99,9 @@ class ReadAgain:
     def length(self):
         return self.read.shape[1]
 
+    def widen(self, count):
+        self.reorder(np.repeat(np.arange(len(self.memory)), count))
+
     def reorder(self, rows):
         self.memory, self.mask, self.source_ids, self.read = (
             array[rows] for array in (self.memory, self.mask, self.source_ids, self.read)

@@ -118,7 +118,7 @@ def hypotheses_are_compared_by_the_mean(patch):
 
 @mistake("beams")
 def logits_are_added_instead_of_log_probabilities(patch):
-    def candidates(logits, count):
+    def candidates(logits, count, fused=None):
         values, tokens = largest(logits, count)
         return values, tokens
 

@@ -38,6 +38,11 @@ def twins(layer, rng):
     return layer, fused
 
 
+def log_softmax(logits):
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
 def agree(found, expected, dtype):
     """Compare arrays, or all arrays in nested tuples; errors are relative to the largest entry."""
     if isinstance(expected, tuple | list):
@@ -148,6 +153,38 @@ def test_cross_entropy_of_what_is_not_finite(rng):
                 layer.forward(logits[row : row + 1], np.array([4])) for layer in (plain, fused)
             )
         assert np.isfinite(found) == np.isfinite(expected)
+
+
+@dtypes
+@pytest.mark.parametrize("shape", [(1, 1), (2, 7), (3, 64), (5, 701), (0, 5)])
+@pytest.mark.parametrize("count", [1, 5, 11])
+def test_the_most_probable(rng, dtype, shape, count):
+    logits = rng.normal(0, 9, shape).astype(dtype)
+    gains, tokens = elementwise.most_probable(logits, count)
+    expected = log_softmax(logits.astype(np.float64))
+    kept = min(count, shape[1])
+    np.testing.assert_array_equal(tokens, np.argsort(-logits, axis=1)[:, :kept], strict=True)
+    np.testing.assert_allclose(
+        gains, np.take_along_axis(expected, tokens, axis=1), rtol=0, atol=100 * TOLERANCE[dtype], strict=True
+    )
+
+
+@dtypes
+def test_of_equally_probable_ones_the_first_come_first_and_what_is_blocked_last(rng, dtype):
+    logits = rng.integers(0, 4, (7, 200)).astype(dtype)
+    logits[:, ::3] = -np.inf
+    logits[0, 9:] = -np.inf  # of what is left, five are fewer than are asked for
+    gains, tokens = elementwise.most_probable(logits, 8)
+    np.testing.assert_array_equal(tokens, np.argsort(-logits, axis=1, kind="stable")[:, :8])
+    np.testing.assert_array_equal(gains == -np.inf, np.take_along_axis(logits, tokens, axis=1) == -np.inf)
+
+
+def test_a_row_with_what_is_no_number_has_no_probabilities(rng):
+    logits = rng.normal(size=(3, 201)).astype(np.float32)
+    logits[1, 130] = np.nan
+    gains, tokens = elementwise.most_probable(logits, 5)
+    np.testing.assert_array_equal(np.isnan(gains).all(axis=1), [False, True, False])
+    assert ((tokens >= 0) & (tokens < 201)).all()
 
 
 @dtypes
@@ -347,12 +384,14 @@ def test_every_kernel_goes_by_its_name_and_tells_what_it_costs(rng, monkeypatch)
     elementwise.scatter_add(np.ones((9, 5), np.float32), IDS, ROWS, 1.0)
     update(ROWS, ROWS, ROWS, ROWS)
     elementwise.product(X, np.ones((5, 7), np.float32), None)
+    elementwise.most_probable(ROWS, 2)
     names = (
         "dropout; activation; activation, backward; LayerNorm; LayerNorm, backward; cross-entropy; "
         "cross-entropy, backward; scatter-add; Adam"
     )
     assert launched[:9] == [(name, np.float32, 30) for name in names.split("; ")]
-    assert launched[9:] == [("product, packing", np.float32, 35), ("product", np.float32, 30 * 7 / 50)]
+    others = ("product, packing", 35), ("product", 30 * 7 / 50), ("most probable", 60)
+    assert launched[9:] == [(name, np.float32, cost) for name, cost in others]
 
 
 @dtypes
@@ -402,5 +441,6 @@ def test_what_is_read_only_or_lies_apart_is_taken_by_the_same_compilations(rng, 
             logits, targets = view.reshape(-1, view.shape[-1]), np.zeros(view.size // view.shape[-1], np.int32)
             logits.flags.writeable = writeable
             _, exps, totals = elementwise.cross_entropy(logits, targets, 0.1)
+            elementwise.most_probable(logits, 2)
             elementwise.cross_entropy_backward(logits[:, 0], exps, totals, targets, 0.1)
     assert {len(found) for found in signatures.values()} == {1}

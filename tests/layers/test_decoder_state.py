@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minisora.layers.attention import MultiHeadAttention
-from minisora.layers.decoder_state import DecoderState, LayerState, attend, has_shortcut, remember
+from minisora.layers.decoder_state import DecoderState, LayerState, attend, has_shortcut, remember, weigh
 
 
 class Own(MultiHeadAttention):
@@ -24,7 +24,7 @@ class OwnWhole(Own):
         return (x if x.ndim == 3 else x[:, None],)
 
     def attend(self, x, remembered, key_mask=None):
-        return self(x[:, None], remembered[0], key_mask=key_mask)[:, 0]
+        return self(x.reshape(len(remembered[0]), -1, 6), remembered[0], key_mask=key_mask).reshape(x.shape)
 
 
 class Half(Own):
@@ -75,13 +75,51 @@ def test_steps_are_appended_in_place_and_reordered(rng):
     assert state.length == 3
     for rows in ([2, 0, 2], [1, 0], [0, 1, 1, 0]):
         expected, memory = past[rows], (memory[0][rows],)
-        state.reorder(np.array(rows))
+        state.reorder_memory(np.array(rows))
+        state.reorder_past(np.array(rows))
         (past,) = state.past()
         np.testing.assert_array_equal(past, expected)
         np.testing.assert_array_equal(state.memory[0], memory[0])
         past = past.copy()
     state.extend((steps[0][[0, 1, 2, 0]],))
     np.testing.assert_array_equal(state.past()[0][..., :3, :], past)
+
+
+def test_several_sequences_share_the_memory_of_their_source(rng):
+    """Three for each of five sources: (0, 1, 2), (3, 4, 5), ... ; they go on as fifteen that have a memory each."""
+    memory, mask = rng.normal(size=(5, 2, 7, 3)), rng.random((5, 7)) < 0.5
+    state = DecoderState([LayerState((memory,), 4)], mask, 4, (memory,))
+    state.widen(3)
+    assert state.batch == 15
+    past = rng.normal(size=(15, 2, 1, 3))
+    state.layers[0].extend((past,))
+    rows = np.array([3, 5, 3, 12, 13, 14])  # of the sources 1 and 4
+    state.reorder(rows)
+    assert state.batch == 6
+    for got, expected in ((state.layers[0].memory[0], memory), (state.copied[0], memory), (state.memory_mask, mask)):
+        np.testing.assert_array_equal(got, expected[[1, 4]])
+    np.testing.assert_array_equal(state.layers[0].past()[0], past[rows])
+
+
+def test_a_state_is_widened_at_its_beginning(rng):
+    state = DecoderState([LayerState((rng.normal(size=(3, 7, 5)),), 4)], None, 4)
+    state.length = 1
+    with pytest.raises(ValueError, match="before its first step, got one of 1 tokens"):
+        state.widen(2)
+
+
+@pytest.mark.parametrize("kind", [MultiHeadAttention, Own, OwnWhole])
+def test_several_queries_attend_to_one_memory(rng, kind):
+    attention = kind(6, 2, rng, dtype=np.float64)
+    x, memory, key_mask = rng.normal(size=(15, 6)), rng.normal(size=(5, 7, 6)), rng.random((5, 7)) < 0.7
+    each, its_mask = np.repeat(memory, 3, axis=0), np.repeat(key_mask, 3, axis=0)
+    expected, cache = attention.forward(x[:, None], each, key_mask=its_mask)
+    remembered = remember(attention, memory)
+    np.testing.assert_allclose(attend(attention, x, remembered, key_mask), expected[:, 0], rtol=1e-12)
+    if kind is not OwnWhole:
+        np.testing.assert_allclose(
+            weigh(attention, x, remembered, key_mask), cache.weights[:, :, 0], rtol=1e-12, atol=1e-15
+        )
 
 
 def test_the_past_alone_is_reordered(rng):
