@@ -52,12 +52,13 @@ print(memory.shape)
 # ## The decoder answers, one character at a time
 #
 # It reads what it has written so far and the memory, and gives a number for every character that could come next; the
-# largest one is taken. 解码器：一次写一个字。
+# largest one is taken. This decoder can also point at a character of the question and say that one, which is why it is
+# given `ids` once more. 解码器：一次写一个字；它也可以指着问题里的某个字，把它抄下来。
 
 # %%
 written = [model.config.bos_id]
 while written[-1] != model.config.eos_id and len(written) < 40:
-    logits = model.decoder(np.array([written]), memory)  # (B, T, V)
+    logits = model.decoder(np.array([written]), memory, source_ids=ids)  # (B, T, V)
     written.append(int(logits[0, -1].argmax()))
 answer = tokenizer.decode(written, skip_special_tokens=True)
 print(answer)
