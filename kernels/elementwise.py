@@ -1,6 +1,7 @@
-"""The second door: fused element-wise operations, and a product, chosen by the name of a backend like attention's.
+"""The second door: fused operations on elements and rows, and a product, chosen by a backend's name like attention.
 
-The specification of each stands in the layer that teaches it, in NumPy, and is used unless a backend is chosen with
+The specification of each stands where it is taught, in NumPy: in its layer, or of the most probable tokens in
+`minisora.generation.beam`. It is used unless a backend is chosen with
 `minisora.layers.layer.Layer.use_backend`. What stands here does the same in one pass over memory, on several threads;
 dropout's masks are the same bits. Arrays are float32 or float64 on the host (`takes`).
 """
@@ -140,6 +141,9 @@ def cross_entropy_backward(dlosses, exps, totals, targets, smoothing):
 
 def most_probable(logits, count):
     """Return the highest log-probabilities of each row of logits (N, V), falling, and their tokens, (N, count)."""
+    if min(count, logits.shape[1]) < 1 or not takes(logits):
+        found = f"{count}, {logits.shape} and {logits.dtype}"
+        raise ValueError(f"a count and logits of 1 or more, float32 or float64, are expected, got {found}")
     shape = len(logits), min(count, logits.shape[1])
     gains, tokens = np.empty(shape), np.zeros(shape, np.int64)
     kernel = numba_most_probable.most_probable

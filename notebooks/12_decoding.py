@@ -472,7 +472,8 @@ print(f"kept after 48 tokens: {kept:,} numbers")
 assert kept == 2 * N * (48 + S) * D
 
 # %% [markdown]
-# When hypotheses of a beam change places, their caches must follow: `state.reorder(rows)`. A beam that forgets this
+# When hypotheses of a beam change places, their caches must follow: `state.reorder(rows)`. (`beam_search` lets the
+# hypotheses of a source share its memory, `state.widen(K)`, and moves the past alone.) A beam that forgets this
 # continues one sentence with the past of another. Here 明 stands in the first row and 一 in the second. Then they
 # change places: 一 goes on with 片, and 明 with 月.
 

@@ -466,9 +466,12 @@ for name, layers in (("multi-query", {"attention": Proven}), ("standard", None))
 # %% [markdown]
 # Decoding worked, though our layer says nothing about it: for a layer without the methods `remember` and `attend`,
 # which keep keys and values, the decoder keeps the vectors themselves, $D$ numbers a token. To save memory,
-# `MultiQuery` would need the two. And the map of the cross-attention shows that the model has found the way that we
-# know: for every target one of the heads has more than half of its weight on the right place. Row $t$ is the query that
-# predicts target $t$; the last row predicts the end, 终.
+# `MultiQuery` would need the two. (In a beam search `attend` gets the vectors of all $K$ hypotheses of a source,
+# (B K, D), for one row of what was remembered.)
+#
+# The map of the cross-attention shows that the model has found the way that we know: for every target one of the heads
+# has more than half of its weight on the right place. Row $t$ is the query that predicts target $t$; the last row
+# predicts the end, 终.
 
 # %%
 from minisora.plotting import plot_attention

@@ -46,7 +46,7 @@ class BeamTree:
     def __init__(self, beams, alpha, eos_id):
         self.beams, self.alpha, self.eos_id = beams, alpha, eos_id
         self.nodes = []
-        self.live, self.ended = [-1], []  # places in nodes
+        self.live, self.ended = [-1], []  # places in nodes; those that live in the order of their rows
 
     def advance(self, gains, tokens, first_row):
         """Take a step.
@@ -91,9 +91,10 @@ class BeamTree:
         return self.nodes[self.live[0]].score <= ended[self.beams - 1]
 
     def _settled(self, first_row):
-        """Return the live hypotheses, the best first, but where it can be in the row of their parent.
+        """Return the live hypotheses in the order of their rows: most stay in the row of their parent.
 
-        A hypothesis that changes rows takes its keys and values along, and to copy them takes time.
+        The best child of a parent does; the others take the rows that are left, the best of them first. A hypothesis
+        that changes rows takes its keys and values along, and to copy them takes time.
         """
         rows, others = [None] * len(self.live), []
         for place in self.live:

@@ -176,8 +176,10 @@ def _reorder(layers):
     gaps = []
     for copy in (False, True):
         model, source, target, _ = _case(layers, copy=copy)
-        gap = structure.reorder_gap(model, source, target, np.array([2, 2, 1]))
-        gaps.append(gap / np.abs(model(source, target)).max())
+        wide = np.concatenate([target, target[::-1]])  # two for each source
+        alone = structure.reorder_gap(model, source, target, np.array([2, 2, 1]))
+        sharing = structure.reorder_gap(model, source, wide, np.array([5, 4, 2, 2]), width=2)
+        gaps.append(max(alone, sharing) / np.abs(model(source, target)).max())
     return max(gaps)
 
 

@@ -58,13 +58,19 @@ def cache_gap(model, source_ids, decoder_ids):
     return _distance(at_once, by_step) / np.abs(at_once).max()
 
 
-def reorder_gap(model, source_ids, decoder_ids, rows):
-    """Return how far the second half of a decoding that is reordered halfway is from one that began in that order."""
+def reorder_gap(model, source_ids, decoder_ids, rows, width=1):
+    """Return how far the second half of a decoding that is reordered halfway is from one that began in that order.
+
+    With ``width`` K, decoder_ids (B K, T) has K sequences for each source, which share what is kept of it; in the
+    decoding that they are compared with, each has a source of its own.
+    """
     half = decoder_ids.shape[1] // 2
-    _, state = _steps(model.decoder, decoder_ids[:, :half], _start(model, source_ids, decoder_ids))
+    state = _start(model, source_ids, decoder_ids)
+    state.widen(width)
+    _, state = _steps(model.decoder, decoder_ids[:, :half], state)
     state.reorder(rows)
     late, _ = _steps(model.decoder, decoder_ids[rows, half:], state)
-    early, _ = _steps(model.decoder, decoder_ids[rows], _start(model, source_ids[rows], decoder_ids))
+    early, _ = _steps(model.decoder, decoder_ids[rows], _start(model, source_ids[rows // width], decoder_ids))
     return _distance(late, early[:, half:])
 
 

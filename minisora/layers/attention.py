@@ -6,7 +6,7 @@ import numpy as np
 
 from minisora.kernels import AttentionCache, attention_forward, attention_steps, get_backend
 from minisora.kernels.random import check_dropout_probability
-from minisora.layers.decoder_state import one_by_one, queries
+from minisora.layers.decoder_state import by_sequence, by_source
 from minisora.layers.layer import Layer
 from minisora.layers.linear import Linear, LinearCache
 
@@ -116,7 +116,7 @@ class MultiHeadAttention(Layer):
     def attend(self, x, remembered, key_mask=None):
         """Attend from vectors x (B K, D), K for each row of what `remember` returned, to all of that row.
 
-        Inference only. So few queries leave nothing to cut into tiles: this is the specification, whatever the backend.
+        Inference only. A few queries leave nothing to cut into tiles: this is the specification, whatever the backend.
         """
         heads, _ = attention_forward(self._queries(x, remembered), *remembered, key_mask=key_mask)  # (B, H, K, d_k)
         return self.w_o(self.merge(heads).reshape(x.shape))
@@ -124,11 +124,11 @@ class MultiHeadAttention(Layer):
     def weigh(self, x, remembered, key_mask=None):
         """Return the weights (B K, H, S) with which `attend` sums the values."""
         _, attention = attention_forward(self._queries(x, remembered), *remembered, key_mask=key_mask)
-        return one_by_one(attention_steps(attention).weights)
+        return by_sequence(attention_steps(attention).weights)
 
     def _queries(self, x, remembered):
         """The queries (B, H, K, d_k) of x (B K, D)."""
-        return self.split(queries(self.w_q(x), remembered))
+        return self.split(by_source(self.w_q(x), remembered))
 
     def split(self, x):
         """(B, T, D), or (B, D) for T = 1, to (B, H, T, d_k): head i gets columns i d_k to (i + 1) d_k."""

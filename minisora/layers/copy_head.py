@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minisora.kernels import array_module
-from minisora.layers.decoder_state import queries
+from minisora.layers.decoder_state import by_source
 from minisora.layers.embedding import check_ids
 from minisora.layers.layer import Layer
 from minisora.layers.linear import Linear, LinearCache
@@ -159,8 +159,8 @@ class CopyHead(Layer):
     def step(self, logits, x, remembered, memory_mask=None):
         """Map the newest logits (B K, V), made of x (B K, D), K for each source, to logits (B K, V)."""
         k, source_ids = remembered
-        scores = self.scale * (queries(self.w_q(x), remembered) @ k.swapaxes(1, 2))  # (B, K, S)
-        return copy_forward(queries(logits, remembered), scores, source_ids, memory_mask)[0].reshape(logits.shape)
+        scores = self.scale * (by_source(self.w_q(x), remembered) @ k.swapaxes(1, 2))  # (B, K, S)
+        return copy_forward(by_source(logits, remembered), scores, source_ids, memory_mask)[0].reshape(logits.shape)
 
 
 def check_copied(source_ids, memory, vocab_size):

@@ -22,7 +22,7 @@ def attend(attention, x, remembered, key_mask=None):
     """
     if has_shortcut(attention):
         return attention.attend(x, remembered, key_mask)
-    return attention(queries(x, remembered), remembered[0], key_mask=key_mask).reshape(x.shape)
+    return attention(by_source(x, remembered), remembered[0], key_mask=key_mask).reshape(x.shape)
 
 
 def weigh(attention, x, remembered, key_mask=None):
@@ -31,17 +31,18 @@ def weigh(attention, x, remembered, key_mask=None):
         if not has_shortcut(attention, "weigh"):
             raise ValueError(f"a method weigh is expected beside attend, got {type(attention).__name__} without one")
         return attention.weigh(x, remembered, key_mask)
-    weights = weights_in(attention.forward(queries(x, remembered), remembered[0], key_mask=key_mask)[1])
-    return one_by_one(weights)
+    weights = weights_in(attention.forward(by_source(x, remembered), remembered[0], key_mask=key_mask)[1])
+    return by_sequence(weights)
 
 
-def queries(x, remembered):
-    """(B K, D) to (B, K, D): the K vectors that attend to the same row of ``remembered`` are K queries."""
-    return x.reshape(len(remembered[0]), -1, x.shape[-1])
+def by_source(x, remembered):
+    """(B K, D) to (B, K, D): those of the same row of ``remembered`` together."""
+    batch = len(remembered[0])
+    return x.reshape(batch, len(x) // max(1, batch), x.shape[-1])
 
 
-def one_by_one(weights):
-    """(B, H, K, S) to (B K, H, S)."""
+def by_sequence(weights):
+    """Attention weights (B, H, K, S) to (B K, H, S)."""
     batch, heads, count, sources = weights.shape
     return weights.swapaxes(1, 2).reshape(batch * count, heads, sources)
 
@@ -162,8 +163,10 @@ class DecoderState:
 
     def widen(self, count):
         """Have ``count`` sequences for each source, before anything is read; they share what is kept of the source."""
-        if self.length:
-            raise ValueError(f"a state is widened before its first step, got one of {self.length} tokens")
+        if self.length or count < 1:
+            raise ValueError(
+                f"a state is widened before its first step, to 1 or more, got {self.length} tokens and {count}"
+            )
         self._width = count
 
     def reorder(self, rows):
@@ -172,6 +175,8 @@ class DecoderState:
         With K sequences for each source, those of a source stay together, and are K.
         """
         sources = rows[:: self._width] // self._width
+        if isinstance(rows, np.ndarray) and not np.array_equal(np.repeat(sources, self._width), rows // self._width):
+            raise ValueError(f"the {self._width} rows of a source are expected side by side, got {rows.tolist()}")
         for layer in self.layers:
             layer.reorder_memory(sources)
         self.copied = tuple(a[sources] for a in self.copied)

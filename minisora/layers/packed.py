@@ -5,6 +5,7 @@ for each product into an order of its own; where a backend has a product for wei
 `minisora.layers.decoder_state.DecoderState` keeps them for all its steps.
 """
 
+import math
 from copy import copy
 
 import numpy as np
@@ -16,7 +17,7 @@ FEW = 4  # vectors from which on it is worth it
 
 
 class PackedLinear:
-    """out = x W + b for the vectors x (N, d_in) of a step, with the W and b that a layer had when this was made.
+    """out = x W + b for the vectors x (..., d_in) of a step, with the W and b that a layer had when this was made.
 
     It stands for a layer in inference alone: nothing is trained through it, and it has no parameters.
     """
@@ -26,12 +27,13 @@ class PackedLinear:
         self.bias = np.zeros(weight.shape[1], weight.dtype) if bias is None else bias.copy()
 
     def forward(self, x, *, key=None):
-        """Map x (N, d_in) to (N, d_out); there is no cache."""
+        """Map x (..., d_in) to (..., d_out); there is no cache."""
         return self(x), None
 
     def __call__(self, x):
-        """Map x (N, d_in) to (N, d_out)."""
-        return self.operations.packed_product(x, self.weight, self.bias)
+        """Map x (..., d_in) to (..., d_out)."""
+        rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+        return self.operations.packed_product(rows, self.weight, self.bias).reshape(*x.shape[:-1], len(self.bias))
 
 
 def packed(layer, fused):

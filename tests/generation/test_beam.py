@@ -7,6 +7,7 @@ import pytest
 
 from minisora.generation import GenerationConfig, beam_search, greedy, length_penalty
 from minisora.generation.beam import candidates
+from minisora.layers.decoder_state import LayerState
 
 
 def log_softmax(logits):
@@ -51,16 +52,17 @@ def test_a_beam_as_wide_as_everything_finds_the_best_of_all(tiny_model, seed, al
 
 @pytest.mark.parametrize("beams", [2, 3, 7])
 @pytest.mark.parametrize("changes", [{}, {"norm": "post"}, {"encoder": "rnn"}, {"copy": True, "target_vocab_size": 23}])
-def test_a_batch_is_the_search_for_each_source(tiny_model, plain_decoding, beams, changes):
+def test_a_batch_is_the_search_for_each_source(tiny_model, plain_decoding, monkeypatch, beams, changes):
     """The beams are reordered at every step, sources end one after the other, and some have padding."""
     model = tiny_model(4, **changes)
     model.decoder.projection.bias.data[model.config.eos_id] += 2
     source = np.random.default_rng(1).integers(3, 23, (5, 6))
     for row, length in enumerate((6, 1, 3, 6, 2)):
         source[row, length:] = 0
+    moved, right = [], LayerState.reorder_past
+    monkeypatch.setattr(LayerState, "reorder_past", lambda self, rows: (moved.append(rows), right(self, rows)))
     trees = beam_search(model, source, GenerationConfig(beams=beams), max_len=7)
-    pairs = [pair for tree in trees for pair in itertools.pairwise(tree.nodes) if pair[0].step == pair[1].step]
-    assert any(one.row > other.row for one, other in pairs)  # beams change places
+    assert any((rows != np.arange(len(rows))).any() for rows in moved)  # beams change places
     for row, tree in zip(source, trees, strict=True):
         expected = plain_decoding.search(model, row[row != 0], 7, GenerationConfig(beams=beams))
         places = tree.best(beams)
@@ -139,6 +141,24 @@ def test_a_hypothesis_says_no_ngram_twice(tiny_model):
                 yield len(pairs) - len(set(pairs))
 
     assert sum(repeats(trees)) == 0 < sum(repeats(free))
+
+
+@pytest.mark.parametrize("changes", [{}, {"copy": True, "target_vocab_size": 23}])
+def test_the_kernels_find_what_numpy_finds(tiny_model, changes):
+    """Four and more vectors a step, for which weights are packed; a vocabulary of more than one block a candidate."""
+    model = tiny_model(6, **({"target_vocab_size": 1009} | changes))
+    model.decoder.projection.bias.data[model.config.eos_id] += 3
+    source = np.random.default_rng(1).integers(3, 23, (5, 6))
+    source[1, 4:] = 0
+
+    def search():
+        trees = beam_search(model, source, GenerationConfig(beams=3), max_len=7)
+        return [[tree.hypothesis(place) for place in tree.best(3)] for tree in trees]
+
+    expected, found = search(), (model.use_backend("numba"), search())[1]
+    for one, other in zip(itertools.chain(*expected), itertools.chain(*found), strict=True):
+        assert (one[0], one[2]) == (other[0], other[2])
+        np.testing.assert_allclose(one[1], other[1], rtol=1e-12)
 
 
 def test_candidates_are_the_highest_log_probabilities(rng):

@@ -36,6 +36,17 @@ def test_two_beams_by_hand():
     assert [node.ended for node in tree.trace(second)] == [False, True]
 
 
+def test_hypotheses_stay_in_the_rows_of_their_parents():
+    """The best child of a parent does, the others take the rows that are left, the best first."""
+    tree, log = BeamTree(4, 1.0, EOS), np.log
+    gains, tokens = log([[0.4, 0.3, 0.2, 0.1]] * 4), np.array([[3, 4, 5, 6]] * 4)
+    assert tree.advance(gains, tokens, first_row=8) == [(8, 3), (8, 4), (8, 5), (8, 6)]
+    gains[:] = log([[0.1], [0.9], [0.8], [0.1]]) + log([1, 0.5, 0.1, 0.1])  # 0.27, 0.16, 0.135 and 0.08
+    assert tree.advance(gains, tokens, first_row=8) == [(9, 4), (9, 3), (10, 3), (10, 4)]
+    totals = [tree.nodes[place].total for place in tree.live]
+    np.testing.assert_allclose(totals, log([0.135, 0.27, 0.16, 0.08]))
+
+
 def test_the_search_goes_on_while_a_better_one_lives():
     """Two have ended, and the one that lives is far more probable: it is not given up for them."""
     tree = BeamTree(2, 0.0, EOS)

@@ -95,6 +95,12 @@ def beams_go_on_in_their_own_rows(patch):
 
 
 @mistake("beams")
+def hypotheses_read_the_memory_of_another_source(patch):
+    right = LayerState.reorder_memory
+    patch.setattr(LayerState, "reorder_memory", lambda self, rows: right(self, rows[::-1]))
+
+
+@mistake("beams")
 def an_end_makes_the_beam_narrower(patch):
     right = BeamTree.advance
 

@@ -179,6 +179,20 @@ def test_of_equally_probable_ones_the_first_come_first_and_what_is_blocked_last(
     np.testing.assert_array_equal(gains == -np.inf, np.take_along_axis(logits, tokens, axis=1) == -np.inf)
 
 
+def test_a_block_that_is_blocked_is_counted_while_few_are_found(rng):
+    logits = rng.normal(size=(3, 700)).astype(np.float32)
+    logits[:, :128] = -np.inf
+    logits[:, 300:] = -np.inf
+    _, tokens = elementwise.most_probable(logits, 190)  # 172 are finite
+    np.testing.assert_array_equal(tokens, np.argsort(-logits, axis=1, kind="stable")[:, :190])
+
+
+@pytest.mark.parametrize("count, width, dtype", [(0, 5, np.float32), (3, 0, np.float32), (3, 5, np.float16)])
+def test_the_most_probable_of_nothing_are_refused(count, width, dtype):
+    with pytest.raises(ValueError, match="1 or more, float32 or float64, are expected, got"):
+        elementwise.most_probable(np.ones((3, width), dtype), count)
+
+
 def test_a_row_with_what_is_no_number_has_no_probabilities(rng):
     logits = rng.normal(size=(3, 201)).astype(np.float32)
     logits[1, 130] = np.nan

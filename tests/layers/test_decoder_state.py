@@ -86,7 +86,7 @@ def test_steps_are_appended_in_place_and_reordered(rng):
 
 
 def test_several_sequences_share_the_memory_of_their_source(rng):
-    """Three for each of five sources: (0, 1, 2), (3, 4, 5), ... ; they go on as fifteen that have a memory each."""
+    """Three for each of five sources: (0, 1, 2), (3, 4, 5), ...; then those of two of them go on."""
     memory, mask = rng.normal(size=(5, 2, 7, 3)), rng.random((5, 7)) < 0.5
     state = DecoderState([LayerState((memory,), 4)], mask, 4, (memory,))
     state.widen(3)
@@ -104,8 +104,36 @@ def test_several_sequences_share_the_memory_of_their_source(rng):
 def test_a_state_is_widened_at_its_beginning(rng):
     state = DecoderState([LayerState((rng.normal(size=(3, 7, 5)),), 4)], None, 4)
     state.length = 1
-    with pytest.raises(ValueError, match="before its first step, got one of 1 tokens"):
+    with pytest.raises(ValueError, match="before its first step, to 1 or more, got 1 tokens and 2"):
         state.widen(2)
+    state.length = 0
+    with pytest.raises(ValueError, match="to 1 or more, got 0 tokens and 0"):
+        state.widen(0)
+
+
+def test_sequences_that_leave_their_source_are_refused(rng):
+    state = DecoderState([LayerState((rng.normal(size=(3, 7, 5)),), 4)], None, 4)
+    state.widen(2)
+    with pytest.raises(ValueError, match=r"the 2 rows of a source are expected side by side, got \[0, 2\]"):
+        state.reorder(np.array([0, 2]))
+
+
+def test_only_what_moves_is_copied(rng):
+    """Room where nothing may be written shows it."""
+    state = LayerState((), 4)
+    state.extend((rng.normal(size=(5, 2, 1, 3)),))
+    whole = state._past[0]
+
+    class Guarded(np.ndarray):
+        def __setitem__(self, rows, values):
+            written.extend(np.arange(5)[rows].tolist())
+            super().__setitem__(rows, values)
+
+    written, expected = [], whole[[0, 1, 1, 3, 2]].copy()
+    state._past = (whole.view(Guarded),)
+    state.reorder_past(np.array([0, 1, 1, 3, 2]))
+    np.testing.assert_array_equal(whole[:, :, 0], expected[:, :, 0])
+    assert written == [2, 4]
 
 
 @pytest.mark.parametrize("kind", [MultiHeadAttention, Own, OwnWhole])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minisora.generation import greedy
+from minisora.generation import GenerationConfig, beam_search, greedy
 from minisora.kernels import get_elementwise
 from minisora.layers.attention import MultiHeadAttention
 from minisora.layers.packed import FEW, PackedLinear, packed
@@ -44,6 +44,20 @@ def test_the_twin_of_a_changed_model_is_another_one(tiny_model):
         parameter.data[...] *= -0.5
     after = greedy(model, source_ids, max_len=6)
     assert before != after == greedy(model.use_backend("numpy"), source_ids, max_len=6)
+
+
+def test_an_attention_of_ones_own_decodes_with_packed_weights(tiny_model):
+    """It says nothing of decoding, and so gets whole sequences: of one vector, or of a beam."""
+    model = tiny_model(1, layers={"attention": MyAttention})
+    source_ids, config = np.random.default_rng(1).integers(3, 23, (5, 4)), GenerationConfig(beams=3)
+
+    def decode():
+        trees = beam_search(model, source_ids, config, max_len=6)
+        return greedy(model, source_ids, max_len=6), [tree.ids(tree.best(1)[0]) for tree in trees]
+
+    expected = decode()
+    model.use_backend("numba")
+    assert decode() == expected
 
 
 def test_the_layer_itself_stays_as_it_is(tiny_model):
