@@ -171,7 +171,7 @@ print("by difference", by_difference)
 
 # %% [markdown]
 # `explain` takes one number apart, here $dx_1$, with every value put in. Its `dnormalized` is our $g$. (It knows
-# LayerNorm, attention, linear layers and the loss.)
+# the other sub-layers, embeddings, copying and the loss too.)
 
 # %%
 print(explain(cache, "dx", (1,), dout=dout, layer=norm, x=x, digits=3, depth=1))

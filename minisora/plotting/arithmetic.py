@@ -35,6 +35,10 @@ class Arithmetic:
         """A number by itself."""
         return Expression(f"{float(value):.{self.digits}g}", float(value))
 
+    def integer(self, value):
+        """A number by itself with all its digits."""
+        return Expression(str(int(value)), float(value))
+
     def numbers(self, values):
         """Several of them."""
         return [self.number(value) for value in values]
@@ -54,8 +58,17 @@ class Arithmetic:
         """a / b."""
         return Expression(f"{self._inside(a, SUM)} / {self._inside(b, PRODUCT)}", a.value / b.value, PRODUCT)
 
+    def power(self, a, b):
+        """a^b."""
+        base = f"({a.text})" if a.binding <= PRODUCT or a.text.startswith("-") else a.text
+        return Expression(f"{base}^{self._inside(b, PRODUCT)}", a.value**b.value)
+
+    def larger(self, a, b):
+        """max(a, b)."""
+        return Expression(f"max({a.text}, {b.text})", max(a.value, b.value))
+
     def call(self, name, a):
-        """exp(a), log(a), sqrt(a): a function of `math`; log(0) is -inf."""
+        """exp(a), log(a), tanh(a) and the like: a function of `math`; log(0) is -inf."""
         value = -math.inf if (name, a.value) == ("log", 0) else getattr(math, name)(a.value)
         return Expression(f"{name}({a.text})", value)
 

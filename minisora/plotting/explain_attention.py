@@ -4,6 +4,7 @@ import numpy as np
 
 from minisora.kernels import attention_backward, attention_steps, keep_mask
 from minisora.kernels.attention_cache import AttentionCache, check_gradient
+from minisora.plotting.explain_dropout import through_dropout
 from minisora.plotting.formulas import Factor, Line, Named, Part, along, at, on_host, stated, summed
 
 TARGETS = "(B, H, T, S)"
@@ -106,7 +107,7 @@ class AttentionFormulas:
         )
 
     def _dropped(self, a, *index):
-        return self._through_dropout(a, "weights", self.weights, index)
+        return through_dropout(a, "weights", self.weights, index, self.kept, self.p)
 
     def _out(self, a, b, h, t, j):
         if not (seen := self.seen(b, t)):
@@ -127,16 +128,7 @@ class AttentionFormulas:
     def _dweights(self, a, *index):
         if self.kept is None:
             return self._ddropped(a, *index)
-        return self._through_dropout(a, "ddropped", self.ddropped, index)
-
-    def _through_dropout(self, a, name, array, index):
-        """A number times kept / (1 - p); kept is 1 or 0."""
-        numbers = a.product(a.number(array[index]), a.number(self.kept[index]))
-        return Line(
-            f"{at(name, *index)} · {at('kept', *index)} / (1 - p)",
-            a.quotient(numbers, a.minus(a.number(1), a.number(self.p))),
-            [Part(name, index)],
-        )
+        return through_dropout(a, "ddropped", self.ddropped, index, self.kept, self.p)
 
     def _dscores(self, a, b, h, t, s):
         if reason := self.hidden(b, t, s):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minisora.layers.loss import SoftmaxCrossEntropy
-from minisora.plotting.formulas import Line, Named, Part, at, on_host, stated
+from minisora.plotting.formulas import Line, Named, Part, at, check_layer, on_host, stated
 
 
 class LossFormulas:
@@ -20,10 +20,7 @@ class LossFormulas:
     """
 
     def __init__(self, cache, layer, dtotal=None, logits=None):
-        if not isinstance(layer, SoftmaxCrossEntropy):
-            raise ValueError(
-                f"layer is expected as the SoftmaxCrossEntropy that made the cache, got {type(layer).__name__}"
-            )
+        check_layer(layer, SoftmaxCrossEntropy)
         self.shape, self.smoothing = cache.shape, layer.label_smoothing
         rows = self.shape[:-1]
         self.exps = on_host(cache.exps).reshape(self.shape).astype(np.float64)

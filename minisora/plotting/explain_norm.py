@@ -3,8 +3,8 @@
 import numpy as np
 
 from minisora.layers.normalization import LayerNorm
-from minisora.plotting.explain_linear import check_like, rows_of
-from minisora.plotting.formulas import Factor, Line, Named, Part, at, on_host, summed
+from minisora.plotting.explain_linear import rows_of
+from minisora.plotting.formulas import Factor, Line, Named, Part, at, check_layer, check_like, on_host, summed
 
 ROWS, ONE = "(..., D)", "(..., 1)"
 
@@ -21,8 +21,7 @@ class LayerNormFormulas:
     """
 
     def __init__(self, cache, layer, dout=None, x=None):
-        if not isinstance(layer, LayerNorm):
-            raise ValueError(f"layer is expected as the LayerNorm that made the cache, got {type(layer).__name__}")
+        check_layer(layer, LayerNorm)
         self.normalized, self.rstd = map(on_host, cache)
         self.gamma, self.beta, self.eps = on_host(layer.gamma.data), on_host(layer.beta.data), layer.eps
         self.x, self.dout = on_host(x), on_host(dout)

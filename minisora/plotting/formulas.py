@@ -149,9 +149,35 @@ def summed(arithmetic, over, places, *factors, scale=None):
     return Line(f"scale · {formula}", arithmetic.product(arithmetic.number(scale), total), parts)
 
 
+def joined(*tables):
+    """Return one table of the named numbers of several; what is given in one may have its formula in another."""
+    every = {}
+    for table in tables:
+        every |= {name: number for name, number in table.items() if name not in every or number.rule}
+    return every
+
+
+def names_for(own, renamed):
+    """Return what the arrays of a part are called in a whole, by their own names."""
+    return {name: name for name in own.split()} | (renamed or {})
+
+
 def along(letter, places):
     """Return the places of `summed` for one letter."""
     return [{letter: place} for place in places]
+
+
+def check_layer(layer, *kinds):
+    """Raise ValueError unless a layer is of one of the kinds."""
+    if not isinstance(layer, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise ValueError(f"layer is expected as the {names} that made the cache, got {type(layer).__name__}")
+
+
+def check_like(name, array, other):
+    """Raise ValueError unless an array is None or of the shape of another."""
+    if array is not None and array.shape != other.shape:
+        raise ValueError(f"{name} is expected as an array {other.shape}, got {array.shape}")
 
 
 def on_host(array):
