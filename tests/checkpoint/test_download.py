@@ -21,7 +21,7 @@ def contents(folder):
 def test_the_bundled_model(tmp_path):
     result = CliRunner().invoke(cli, ["download", "sora/sora-base", "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
-    assert result.stdout == f"{tmp_path / 'out'}: 1,540,096 parameters\n"
+    assert result.stdout == f"{tmp_path / 'out'}: 2,715,680 parameters\n"
     assert contents(tmp_path / "out") == contents(bundled_folder("sora/sora-base"))
 
 
@@ -68,4 +68,4 @@ def test_a_model_with_layers_of_its_own(tmp_path, small_model, source, same):
 
 def test_the_json_on_standard_output(tmp_path):
     result = CliRunner().invoke(cli, ["download", "sora/sora-base", "--out", str(tmp_path / "out"), "--json"])
-    assert json.loads(result.stdout) == {"folder": str(tmp_path / "out"), "parameters": 1540096}
+    assert json.loads(result.stdout) == {"folder": str(tmp_path / "out"), "parameters": 2715680}

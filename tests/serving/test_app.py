@@ -238,7 +238,7 @@ def test_both_languages_have_every_text():
 
 def test_the_model_is_named(client):
     content = client.get("/model").json()
-    assert content == {"name": "sora/sora-base", "parameters": 1540096, "max_len": 256}
+    assert content == {"name": "sora/sora-base", "parameters": 2715680, "max_len": 256}
 
 
 def test_no_cookie_and_nothing_to_store(client):
