@@ -65,8 +65,9 @@ def plot_attention(weights, source=None, target=None, *, layer=None, head=None, 
         ]
         for i, row in zip(layers, drawn, strict=True)
     ]
-    if len(panels) == 1:  # the heads of one layer, in several rows
-        panels = [panels[0][i : i + HEADS_A_ROW] for i in range(0, len(heads), HEADS_A_ROW)]
+    if len(panels) == 1:  # the heads of one layer, in several rows, as even as they can be
+        a_row = -(-len(heads) // -(-len(heads) // HEADS_A_ROW))
+        panels = [panels[0][i : i + a_row] for i in range(0, len(heads), a_row)]
     return draw_rows(panels, source, target, values=values)
 
 

@@ -76,12 +76,11 @@ def test_all_heads_of_a_layer_share_their_scale(attention):
 
 
 def test_many_heads_take_several_rows(rng):
-    weights = rng.dirichlet(np.ones(S), (6, T))
+    weights = rng.dirichlet(np.ones(S), (5, T))
     figure = plot_attention(weights)
-    rows = {axes.get_subplotspec().rowspan.start for axes in maps(figure)}
-    assert len(maps(figure)) == 6 and rows == {0, 1}
+    assert [axes.get_subplotspec().rowspan.start for axes in maps(figure)] == [0, 0, 0, 1, 1]
     below = [labels(axes.xaxis) != [] for axes in maps(figure)]
-    assert below == [False, False, True, True, True, True]  # what has nothing below it names the keys
+    assert below == [False, False, True, True, True]  # what has nothing below it names the keys
 
 
 def test_layers_by_heads(rng):
