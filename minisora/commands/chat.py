@@ -19,7 +19,7 @@ model_name = {"default": DEFAULT_MODEL, "metavar": "NAME_OR_FOLDER"}
 @click.command()
 @click.argument("question", required=False)
 @click.option("--model", "name", help="A bundled model or the folder of one.", show_default=True, **model_name)
-@click.option("--context", metavar="KEY=VALUE;...", help="Facts to answer from: 城市=北京;天气=小雨")
+@click.option("--context", metavar="KEY=VALUE;...", help="Facts to answer from: 城市=北京;日期=明天;天气=小雨")
 @click.option(
     "--turns", default=1, type=click.IntRange(1), help="At the prompt: how many of the last questions are read."
 )
@@ -31,7 +31,7 @@ model_name = {"default": DEFAULT_MODEL, "metavar": "NAME_OR_FOLDER"}
 def command(question, name, context, turns, stream, device, own, **options):
     """Answer QUESTION, or ask for questions until an empty line or Ctrl-D.
 
-    A question may bring its facts along: minisora chat "城市=北京;天气=小雨|北京要带伞吗？"
+    A question may bring its facts along: minisora chat "城市=北京;日期=明天;天气=小雨|明天北京要带伞吗？"
     """
     strategy = pick(options, GENERATION_HELP)
     steps = {name: value for name, value in options.items() if name not in strategy}

@@ -14,14 +14,14 @@ from playwright.sync_api import sync_playwright
 from minisora.checkpoint import load
 from minisora.plotting.explorer import attention_explorer
 
-QUESTION = "城市=北京;天气=小雨|北京要带伞吗？"
+QUESTION = "城市=北京;日期=明天;天气=小雨|明天北京要带伞吗？"
 SIZE = {"width": 1180, "height": 900}
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu")
 
 
 def lines(page):
     """Cross-attention as lines, one token of the answer pointed at."""
-    page.locator("#lines .rows .token").nth(3).hover()
+    page.locator("#lines .rows .token").nth(6).hover()
 
 
 def gradients(page):
@@ -30,14 +30,15 @@ def gradients(page):
     page.wait_for_selector("#matrices canvas")
     page.locator("#target button").nth(0).click()
     canvas = page.locator("#matrices canvas").nth(2)
+    canvas.wait_for()
     box = canvas.bounding_box()
-    page.mouse.click(box["x"] + 0.27 * box["width"], box["y"] + 0.16 * box["height"])
+    page.mouse.click(box["x"] + 0.43 * box["width"], box["y"] + 0.16 * box["height"])  # 明 → 明
 
 
 def dark(page):
-    """The encoder at night."""
-    page.locator("#kinds button").nth(0).click()
-    page.locator("#lines .rows .token").nth(11).hover()
+    """Where the copy head copies from, at night."""
+    page.locator("#kinds button").nth(3).click()
+    page.locator("#lines .rows .token").nth(5).hover()
 
 
 PICTURES = {  # name: what is done, language, colours
