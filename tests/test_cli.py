@@ -7,13 +7,13 @@ import sys
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import good, mistake, run
 from threadpoolctl import threadpool_limits
 
 import minisora
 from minisora import SoraConfig, SoraModel, SoraTokenizer
 from minisora.checkpoint import load
-from minisora.cli import COMMANDS, cli
+from minisora.cli import COMMANDS
 from minisora.commands.options import MODEL_HELP, TRAINING_HELP
 from minisora.generation import Generated, Hypothesis
 from minisora.info import collect
@@ -21,25 +21,6 @@ from minisora.info import collect
 PAIRS = [("abc", "cba"), ("bca", "acb"), ("aab", "baa")]
 TINY = "--d-model 8 --num-heads 2 --d-ff 16 --num-encoder-layers 1 --num-decoder-layers 1 --max-len 32".split()
 BRIEF = "--steps 6 --chunk-examples 3 --batch-tokens 64 --eval-every 3 --save-every 3 --quiet".split()
-
-
-def run(*args, text=None):
-    return CliRunner().invoke(cli, list(map(str, args)), input=text)
-
-
-def good(*args, text=None):
-    result = run(*args, text=text)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def mistake(*args):
-    """The one line of an error."""
-    result = run(*args)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("minisora: ") and result.stderr.count("\n") == 1
-    return result.stderr
 
 
 @pytest.fixture(scope="module")

@@ -1,33 +1,17 @@
 """``minisora article``: by section, in both languages, as JSON and Markdown, and the walk."""
 
 import json
+from functools import partial
 
+import command_line
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from minisora import SoraConfig, SoraModel, SoraTokenizer
 from minisora.article import ENTRIES, SECTIONS, VERDICTS
 from minisora.checkpoint import load
-from minisora.cli import cli
 
-
-def run(*args):
-    return CliRunner().invoke(cli, ["article", *map(str, args)])
-
-
-def good(*args):
-    result = run(*args)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def mistake(*args):
-    """The one line of an error."""
-    result = run(*args)
-    assert result.exit_code == 2 and result.stdout == "", result.output
-    assert result.stderr.startswith("minisora: ") and result.stderr.count("\n") == 1
-    return result.stderr
+good, mistake = (partial(call, "article") for call in (command_line.good, command_line.mistake))
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

@@ -3,31 +3,15 @@
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from functools import partial
 
+import command_line
 import pytest
-from click.testing import CliRunner
-
-from minisora.cli import cli
 
 QUESTION = "今天天气怎么样？"
 
 
-def run(*args):
-    return CliRunner().invoke(cli, ["attend", *map(str, args)])
-
-
-def good(*args):
-    result = run(*args)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def mistake(*args):
-    """The one line of an error."""
-    result = run(*args)
-    assert result.exit_code == 2 and result.stdout == "", result.output
-    assert result.stderr.startswith("minisora: ") and result.stderr.count("\n") == 1
-    return result.stderr
+good, mistake = (partial(call, "attend") for call in (command_line.good, command_line.mistake))
 
 
 def content_of(path):

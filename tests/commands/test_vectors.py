@@ -4,32 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import good, mistake, run
 
 from minisora.checkpoint import load
-from minisora.cli import cli
 from minisora.text.vector_file import read_vectors, write_vectors
 from minisora.text.word_vectors import WordVectors
 
 TINY = "--size 8 --window 2 --epochs 2 --min-count 1 --quiet".split()
-
-
-def run(*args):
-    return CliRunner().invoke(cli, list(map(str, args)))
-
-
-def good(*args):
-    result = run(*args)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def mistake(*args):
-    """The one line of an error."""
-    result = run(*args)
-    assert result.exit_code == 2 and result.stdout == "", result.output
-    assert result.stderr.startswith("minisora: ") and result.stderr.count("\n") == 1
-    return result.stderr
 
 
 @pytest.fixture
