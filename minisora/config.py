@@ -25,6 +25,8 @@ class SoraConfig:
         Width inside the feed-forward layer.
     dropout : float
         In [0, 1); on attention weights, sub-layer outputs, inside the feed-forward layer and on the embeddings.
+    attention_dropout, feed_forward_dropout : float or None
+        On attention weights, and inside the feed-forward layer; None: as ``dropout``.
     activation : {"relu", "gelu", "gelu_tanh"}
     norm : {"pre", "post"}
         Where LayerNorm stands.
@@ -62,6 +64,8 @@ class SoraConfig:
     num_decoder_layers: int = 3
     d_ff: int = 512
     dropout: float = 0.1
+    attention_dropout: float | None = None
+    feed_forward_dropout: float | None = None
     activation: Literal["relu", "gelu", "gelu_tanh"] = "relu"
     norm: Literal["pre", "post"] = "pre"
     positions: Literal["sinusoidal", "learned"] = "sinusoidal"
@@ -95,8 +99,10 @@ class SoraConfig:
             raise ValueError(
                 f"d_model is expected to be even where the encoder reads from both ends, got {self.d_model}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is expected in [0, 1), got {self.dropout!r:.40}")
+        for name in ("dropout", "attention_dropout", "feed_forward_dropout"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
+                raise ValueError(f"{name} is expected in [0, 1), got {value!r:.40}")
         if not 0 < self.norm_eps < 1:
             raise ValueError(f"norm_eps is expected in (0, 1), got {self.norm_eps!r:.40}")
         sizes = self.source_vocab_size, self.target_vocab_size
@@ -143,9 +149,10 @@ def _check_type(name, kind, value):
         smallest = 0 if name.endswith("_id") else 1
         if type(value) is not int or not smallest <= value <= _LIMIT:
             raise ValueError(f"{name} is expected as an integer in {smallest} .. {_LIMIT}, got {reprlib.repr(value)}")
-    elif kind is float:
-        if type(value) not in (int, float):
-            raise ValueError(f"{name} is expected as a number, got {reprlib.repr(value)}")
+    elif kind in (float, float | None):
+        if type(value) not in (int, float) and (value is not None or kind is float):
+            expected = "a number" if kind is float else "a number or None"
+            raise ValueError(f"{name} is expected as {expected}, got {reprlib.repr(value)}")
     elif kind is bool:
         if type(value) is not bool:
             raise ValueError(f"{name} is expected as True or False, got {reprlib.repr(value)}")

@@ -16,13 +16,19 @@ def test_json_in_and_out():
     assert SoraConfig.from_json(original.to_json()) == original
 
 
+def test_dropouts_of_their_own_in_json():
+    original = config(dropout=0.3, attention_dropout=0.0)
+    assert SoraConfig.from_json(original.to_json()) == original
+    assert (original.attention_dropout, original.feed_forward_dropout) == (0.0, None)
+
+
 def test_a_recurrent_encoder_in_json():
     original = config(encoder="rnn", cell="gru", bidirectional=False, d_model=9, num_heads=3)
     assert SoraConfig.from_json(original.to_json()) == original
 
 
 def test_json_from_before_there_were_recurrent_encoders_and_copies():
-    names = ("encoder", "cell", "bidirectional", "copy")
+    names = ("encoder", "cell", "bidirectional", "copy", "attention_dropout", "feed_forward_dropout")
     old = {
         name: value for name, value in json.loads(config(d_model=9, num_heads=3).to_json()).items() if name not in names
     }
@@ -46,6 +52,10 @@ def test_it_is_frozen():
         (dict(dropout=1.0), r"dropout is expected in \[0, 1\), got 1.0"),
         (dict(dropout=float("nan")), r"dropout is expected in \[0, 1\), got nan"),
         (dict(dropout="0.1"), "dropout is expected as a number, got '0.1'"),
+        (dict(dropout=None), "dropout is expected as a number, got None"),
+        (dict(attention_dropout=1.0), r"attention_dropout is expected in \[0, 1\), got 1.0"),
+        (dict(feed_forward_dropout=-0.1), r"feed_forward_dropout is expected in \[0, 1\), got -0.1"),
+        (dict(attention_dropout=True), "attention_dropout is expected as a number or None, got True"),
         (dict(norm_eps=0.0), r"norm_eps is expected in \(0, 1\), got 0.0"),
         (dict(activation="swish"), "activation is expected to be one of relu, gelu, gelu_tanh, got 'swish'"),
         (dict(norm=["pre"]), "norm is expected to be one of pre, post"),

@@ -1,8 +1,9 @@
 """``minisora bench g2p``: from spelling to sound, on the data of SIGMORPHON 2020's task 1.
 
-Letters in (characters), phones out (whitespace-separated), 3,600 words to learn from. One seed, the checkpoint with the
-lowest word error rate on dev, greedy decoding, beside what fairseq's Transformer reached in the shared task. The files
-``LANGUAGE_train.tsv``, ``_dev`` and ``_test`` hold lines ``word<TAB>p h o n e s``; they are not part of minisora.
+Letters in (characters), phones out (whitespace-separated), 3,600 words to learn from. For each language several
+trainings that differ by the seed alone, the checkpoint with the lowest word error rate on dev, beam search, beside what
+fairseq's Transformer reached in the shared task; and the ensemble of the seeds. The files ``LANGUAGE_train.tsv``,
+``_dev`` and ``_test`` hold lines ``word<TAB>p h o n e s``; they are not part of minisora.
 
 References
 ----------
@@ -12,15 +13,22 @@ large batches, high dropout, label smoothing.
 """
 
 import random
-import sys
 import tempfile
-import time
 from pathlib import Path
+from statistics import mean, stdev
 
 import click
 
-from minisora.benchmarks.record import lay_out, machine, make_record, publish, record_options
-from minisora.benchmarks.workers import Worker
+from minisora.benchmarks.long_runs import (
+    LongRuns,
+    check_folders,
+    command_line,
+    describe,
+    long_options,
+    read_source,
+    stopped_note,
+)
+from minisora.benchmarks.record import lay_out, machine, make_record, publish
 from minisora.corpus import read_pairs, write_pairs
 
 ORIGIN = "github.com/sigmorphon/2020, task1/data"
@@ -29,95 +37,64 @@ PUBLISHED = {  # test error rates in percent, fairseq's Transformer, 4+4 layers,
     "fre": {"wer": 6.89, "per": 1.72},
     "jpn": {"wer": 7.33, "per": 1.86},
 }
+PARTS = ("train", "dev", "test")
 MODEL = {"d_model": 128, "num_heads": 4, "d_ff": 512, "num_encoder_layers": 3, "num_decoder_layers": 3}
 MODEL |= {"dropout": 0.3, "max_len": 64, "tie": "output"}
 TRAINING = {"steps": 6000, "batch_tokens": 2048, "chunk_examples": 3600, "learning_rate": 1e-3, "warmup_steps": 400}
 TRAINING |= {"schedule": "cosine", "final_rate": 0.02, "betas": (0.9, 0.98), "label_smoothing": 0.1}
-TRAINING |= {"eval_every": 300, "save_every": 10**6, "select": "exact_match"}
+TRAINING |= {"eval_every": 300, "save_every": 300, "select": "exact_match", "backend": "numba"}
+BEAMS = 5
 SMOKE = {"d_model": 32, "num_heads": 2, "d_ff": 48, "num_encoder_layers": 1, "num_decoder_layers": 1, "dropout": 0.0}
 SMOKE_TRAINING = {"steps": 300, "batch_tokens": 512, "learning_rate": 5e-3, "warmup_steps": 20, "eval_every": 100}
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), help="Folder with LANGUAGE_train.tsv, _dev and _test.")
-@click.option("--language", default="hun", show_default=True, help="hun, fre and jpn have published results.")
-@click.option(
-    "--threads", default=2, show_default=True, type=click.IntRange(1), help="Shards of a batch, side by side."
-)
-@click.option("--minutes", default=14.0, show_default=True, type=click.FloatRange(0, min_open=True), help="At most.")
-@click.option("--steps", type=click.IntRange(1), help="Updates, in the place of the benchmark's own number.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@record_options
-def command(data, language, threads, minutes, steps, seed, smoke, as_json, out):
+@click.option("--language", "languages", multiple=True, default=tuple(PUBLISHED), show_default=True)
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1), help="Trainings of each language.")
+@long_options
+@click.pass_context
+def command(ctx, languages, seeds, data, folder, minutes, threads, steps, smoke, as_json, out):
     """Spelling to sound: word and phone error rates beside fairseq's Transformer."""
     here = machine()  # before our own load
     model, training = (MODEL | SMOKE, TRAINING | SMOKE_TRAINING) if smoke else (MODEL, TRAINING)
-    training = training | {"seed": seed, "shards": threads} | ({"steps": steps} if steps else {})
-    options = {"language": language, "model": model, "training": training, "minutes": minutes}
-    with tempfile.TemporaryDirectory() as folder:
+    training = training | {"shards": threads} | ({"steps": steps} if steps else {})
+    with tempfile.TemporaryDirectory() as temporary:
         if smoke and data is None:
-            data = make_toy_language(Path(folder), language)
-        check_data(data, language)
-        options |= {"data": str(data), "folder": str(Path(folder) / "training")}
-        with Worker("minisora.benchmarks.g2p:prepare", options, 1) as worker:
-            result = worker.run()["value"]
-    row = {"case": language, **result}
-    if language in PUBLISHED and not smoke:
-        row["published"] = {"fairseq Transformer, 4+4 layers, beam 5": PUBLISHED[language]}
-    source = read_source(data)
-    record = make_record(here, [row], source=source, threads=threads, model=model, training=training, smoke=smoke)
-    publish(record, table(row, source), as_json, out)
+            data = make_toy_languages(Path(temporary), languages)
+        folder = Path(temporary) / "trainings" if smoke and folder is None else folder
+        check_folders(data, [f"{name}_{part}.tsv" for name in languages for part in PARTS], folder, ORIGIN)
+        runs = LongRuns(folder, minutes)
+        rows = [measure(runs, name, seed, data, model, training) for name in languages for seed in range(seeds)]
+        rows = [row for row in rows if row is not None]
+        rows += [together(runs, name, data, seeds) for name in languages if count(rows, name) == seeds > 1]
+        source = read_source(data)
+    settings = {"command": command_line(ctx), "model": model, "training": training, "beams": BEAMS, "seeds": seeds}
+    head = f"{settings['command']}\n{describe(model, training, {'beams': BEAMS, 'seeds': seeds})}"
+    means = summary(rows)
+    published = {} if smoke else {name: PUBLISHED[name] for name in means if name in PUBLISHED}
+    record = make_record(
+        here, rows, source=source, means=means, published=published, threads=threads, smoke=smoke, **settings
+    )
+    publish(record, f"{head}\n\n{table(rows, means, published)}\n\n{stopped_note(runs)}{source}", as_json, out)
+    if runs.interrupted:
+        ctx.exit(130)
 
 
-def check_data(data, language):
-    """Say which file is missing, before anything else begins."""
-    if data is None:
-        raise click.UsageError(f"expected --data, a folder with {language}_train.tsv, _dev and _test ({ORIGIN})")
-    for part in ("train", "dev", "test"):
-        if not (path := data / f"{language}_{part}.tsv").is_file():
-            raise click.UsageError(f"no data: looked for {path} and found none ({ORIGIN})")
+def count(rows, language):
+    return sum(row["language"] == language for row in rows)
 
 
-def read_source(data):
-    """Where the data come from and on which terms, as the file beside them says."""
-    path = data / "SOURCE.txt"
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else f"no SOURCE.txt in {data}"
-
-
-def table(row, source):
-    """The result for people."""
-    rows = [("", "WER %", "PER %"), ("minisora, greedy", f"{row['wer']:.2f}", f"{row['per']:.2f}")]
-    rows += [(name, f"{rates['wer']:.2f}", f"{rates['per']:.2f}") for name, rates in row.get("published", {}).items()]
-    end = f"{row['minutes']:.1f} minutes, {row['steps']} steps ({row['reason']})"
-    lines = [
-        f"{row['case']}: {row['words']} test words, seed {row['seed']}, {row['parameters']:,} parameters",
-        f"{end}; best on dev at step {row['best_step']}, WER {row['dev_wer']:.2f} %",
-    ]
-    return "\n".join([*lines, "", lay_out(rows), "", source])
-
-
-def prepare(data, language, model, training, minutes, folder):
-    """Return the task that trains, chooses and tests; it runs in a process with BLAS on one thread for each shard."""
-
-    def task():
-        begin = time.monotonic()
-        train, dev, test = (read_words(Path(data) / f"{language}_{part}.tsv") for part in ("train", "dev", "test"))
-        result, progress = fit(train, dev, model, training, minutes, folder)
-        best, test_rates = judge(folder, test)
-        return {
-            "wer": test_rates[0],
-            "per": test_rates[1],
-            "dev_wer": 100 * (1 - progress.best_score[0]),
-            "words": len(test),
-            "minutes": (time.monotonic() - begin) / 60,
-            "parameters": best.num_parameters(),
-            "steps": result.step,
-            "best_step": result.best_step,
-            "reason": result.reason,
-            "seed": training["seed"],
-        }
-
-    return task
+def measure(runs, language, seed, data, model, training):
+    """The row of one training; None where the time ends before."""
+    training = training | {"seed": seed}
+    train, dev, test = (read_words(data / f"{language}_{part}.tsv") for part in PARTS)
+    row = runs.row(
+        f"{language}-{seed}",
+        {"model": model, "training": training},
+        lambda home: begin(train, dev, home, model, training),
+        lambda trainer: judge(trainer, dev, test),
+    )
+    return None if row is None else row | {"language": language, "seed": seed, "ensemble": False}
 
 
 def read_words(path):
@@ -125,8 +102,8 @@ def read_words(path):
     return [(word, " ".join(phones.split())) for word, phones in read_pairs(path)]
 
 
-def fit(train, dev, model, training, minutes, folder):
-    """Train a new model; the best checkpoint on dev lies in the folder then."""
+def begin(train, dev, home, model, training):
+    """A Trainer at its first step."""
     import numpy as np
 
     from minisora.config import SoraConfig
@@ -139,18 +116,43 @@ def fit(train, dev, model, training, minutes, folder):
     sizes = {"source_vocab_size": letters.vocab_size, "target_vocab_size": phones.vocab_size}
     config = TrainingConfig(**training)
     sora = SoraModel(SoraConfig(**sizes, **model), np.random.default_rng(config.seed))
-    trainer = Trainer(sora, train, letters, phones, config, dev=dev, folder=folder)
-    return trainer.fit(max_minutes=minutes, progress_bar=sys.stderr.isatty()), trainer.progress
+    return Trainer(sora, train, letters, phones, config, dev=dev, folder=home)
 
 
-def judge(folder, test):
-    """The best model, and its (word, phone) error rates on the test words."""
+def judge(trainer, dev, test):
+    """Error rates of the best checkpoint, on dev and on test."""
     from minisora.checkpoint import load
+
+    best = load(trainer.folder)
+    wer, per = rates(*best, test)
+    return {
+        "wer": wer,
+        "per": per,
+        "dev_wer": rates(*best, dev)[0],
+        "greedy_wer": rates(*best, test, beams=1)[0],
+        "words": len(test),
+        "best_step": trainer.progress.best_step,
+    }
+
+
+def together(runs, language, data, seeds):
+    """The row of a language's ensemble: the mean of the seeds' probabilities."""
+    from minisora.checkpoint import load
+    from minisora.generation import Ensemble
+
+    members = [load(runs.folder / f"{language}-{seed}") for seed in range(seeds)]
+    test = read_words(data / f"{language}_test.tsv")
+    wer, per = rates(Ensemble([one.model for one in members]), *members[0][1:], test)
+    return {"case": f"{language}-ensemble", "language": language, "ensemble": True, "wer": wer, "per": per}
+
+
+def rates(model, letters, phones, pairs, beams=BEAMS):
+    """Word and phone error rate of a model on (word, phones) pairs."""
     from minisora.generation import answer
 
-    model, letters, phones = load(folder)
-    answers = answer(model, letters, phones, [word for word, _ in test], max_len=model.config.max_len)
-    return model, error_rates([given.split() for given in answers], [target.split() for _, target in test])
+    words = [word for word, _ in pairs]
+    answers = answer(model, letters, phones, words, max_len=model.config.max_len, beams=beams, batch_size=64 * beams)
+    return error_rates([given.split() for given in answers], [target.split() for _, target in pairs])
 
 
 def error_rates(answers, targets):
@@ -171,12 +173,61 @@ def edit_distance(a, b):
     return above[-1]
 
 
-def make_toy_language(folder, language):
-    """Write a tiny language for --smoke: a letter a phone, but "sz" is one, and a letter twice is a long one."""
-    rng = random.Random(0)
-    for part, count in (("train", 200), ("dev", 20), ("test", 20)):
-        words = ["".join(rng.choices("abdesz", k=rng.randint(2, 6))) for _ in range(count)]
-        write_pairs(folder / f"{language}_{part}.tsv", [(word, pronounce(word)) for word in words])
+def summary(rows):
+    """Of each language the mean and the spread over the seeds, and its ensemble."""
+    means = {}
+    for language in dict.fromkeys(row["language"] for row in rows):
+        one = [row for row in rows if row["language"] == language]
+        seeds, ensemble = [row for row in one if not row["ensemble"]], [row for row in one if row["ensemble"]]
+        means[language] = {"seeds": len(seeds)}
+        for rate in ("wer", "per"):
+            values = [row[rate] for row in seeds]
+            means[language][rate] = mean(values)
+            means[language][f"{rate}_spread"] = stdev(values) if len(values) > 1 else None
+            means[language][f"ensemble_{rate}"] = ensemble[0][rate] if ensemble else None
+    return means
+
+
+def table(rows, means, published):
+    """The result for people: a line for each language, and the mean of all of them."""
+    cells = [("WER / PER, %", "minisora", "spread", "ensemble", "fairseq, published")]
+    for language, one in means.items():
+        names = ("wer", "per"), ("wer_spread", "per_spread"), ("ensemble_wer", "ensemble_per")
+        ours = (pair(one, *two) for two in names)
+        cells.append((f"{language}, {one['seeds']} seeds", *ours, pair(published.get(language, {}), "wer", "per")))
+    if len(published) > 1:
+        alone, ensemble = (mean_of(means, name) for name in ("wer", "ensemble_wer"))
+        cells.append(("mean, WER", alone, "", ensemble, mean_of(published, "wer")))
+    return f"{lay_out(cells)}\n\n{took([row for row in rows if not row['ensemble']])}"
+
+
+def took(rows):
+    """What the trainings took together."""
+    if not rows:
+        return "nothing is finished yet"
+    hours, speed = sum(row["hours"] for row in rows), mean(row["target_tokens_per_second"] for row in rows)
+    return f"{hours:.2f} hours in all, {speed:,.0f} target tokens/s"
+
+
+def pair(values, *names):
+    """Two rates, or a dash where one is missing."""
+    found = [values.get(name) for name in names]
+    return "-" if None in found else " / ".join(f"{value:.2f}" for value in found)
+
+
+def mean_of(rows, name):
+    """The mean of one rate over the languages; a dash where one is missing."""
+    values = [row[name] for row in rows.values()]
+    return "-" if None in values else f"{mean(values):.2f}"
+
+
+def make_toy_languages(folder, languages):
+    """Write tiny languages for --smoke: a letter a phone, but "sz" is one, and a letter twice is a long one."""
+    for number, language in enumerate(languages):
+        rng = random.Random(number)
+        for part, size in (("train", 200), ("dev", 20), ("test", 20)):
+            words = ["".join(rng.choices("abdesz", k=rng.randint(2, 6))) for _ in range(size)]
+            write_pairs(folder / f"{language}_{part}.tsv", [(word, pronounce(word)) for word in words])
     return folder
 
 

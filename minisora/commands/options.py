@@ -12,6 +12,8 @@ MODEL_HELP = {
     "num_decoder_layers": "Layers of the decoder.",
     "d_ff": "Width inside the feed-forward layers.",
     "dropout": "Probability of dropping a value in training.",
+    "attention_dropout": "The same on attention weights; by default as --dropout.",
+    "feed_forward_dropout": "The same inside the feed-forward layers; by default as --dropout.",
     "activation": "Of the feed-forward layers.",
     "norm": "LayerNorm before or after each sub-layer.",
     "positions": "How positions are told apart.",
@@ -26,6 +28,7 @@ MODEL_HELP = {
 TRAINING_HELP = {
     "steps": "Updates of the whole training.",
     "batch_tokens": "Source and target positions of a batch, padding counted.",
+    "batch_examples": "Examples of a batch, at most; by default as many as --batch-tokens allows.",
     "chunk_examples": "Examples drawn together and sorted by length.",
     "learning_rate": "Peak of the schedule.",
     "schedule": "inverse_sqrt, cosine, linear or constant.",
@@ -164,7 +167,7 @@ def field_option(field, text):
     elif isinstance(field.default, tuple):
         kind = tuple(type(value) for value in field.default)
     else:
-        kind = int if field.default is None else type(field.default)
+        kind = get_args(field.type)[0] if field.default is None else type(field.default)
     flag = f"--{field.name.replace('_', '-')}"
     if field.type is bool:
         flag = f"{flag}/--no-{field.name.replace('_', '-')}"

@@ -5,6 +5,7 @@ from minisora.generation.attention_maps import AttentionMaps
 from minisora.generation.beam import beam_search
 from minisora.generation.beam_tree import BeamNode, BeamTree, length_penalty
 from minisora.generation.config import GenerationConfig
+from minisora.generation.ensemble import Ensemble
 from minisora.generation.generate import Generated, Hypothesis, generate
 from minisora.generation.greedy import greedy
 
@@ -12,6 +13,7 @@ __all__ = [
     "AttentionMaps",
     "BeamNode",
     "BeamTree",
+    "Ensemble",
     "GenerationConfig",
     "Generated",
     "Hypothesis",

@@ -28,8 +28,8 @@ class Watch:
 
     def begin(self, cache, state):
         """Take the encoder's weights from its cache, and let the decoder's state leave its own at every step."""
-        self._encoder = [mover("cpu")(weights_in(layer.self_attention)) for layer in cache.stack.layers]
         state.watch()
+        self._encoder = [mover("cpu")(weights_in(layer.self_attention)) for layer in cache.stack.layers]
 
     def look(self, state):
         """Note what the last step has left."""

@@ -37,15 +37,15 @@ class LayerFactory:
     def attention(self):
         config = self.config
         make = self.layers.get("attention", MultiHeadAttention)
-        return make(config.d_model, config.num_heads, self.rng, dropout=config.dropout, dtype=self.dtype)
+        dropout = config.dropout if config.attention_dropout is None else config.attention_dropout
+        return make(config.d_model, config.num_heads, self.rng, dropout=dropout, dtype=self.dtype)
 
     def feed_forward(self):
         config = self.config
         make = self.layers.get("feed_forward", FeedForward)
         activation = self.layers["activation"]() if "activation" in self.layers else named_activation(config.activation)
-        return make(
-            config.d_model, config.d_ff, self.rng, activation=activation, dropout=config.dropout, dtype=self.dtype
-        )
+        dropout = config.dropout if config.feed_forward_dropout is None else config.feed_forward_dropout
+        return make(config.d_model, config.d_ff, self.rng, activation=activation, dropout=dropout, dtype=self.dtype)
 
     def norm(self):
         return self.layers.get("norm", LayerNorm)(self.config.d_model, eps=self.config.norm_eps, dtype=self.dtype)

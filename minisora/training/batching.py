@@ -48,6 +48,8 @@ class Batches:
         The source is encoded without special tokens, the target gets bos before and eos behind.
     batch_tokens : int
         At most ``rows * (S + T)`` of a batch, padding counted; a single example may be longer.
+    batch_examples : int or None
+        At most so many rows of a batch as well.
     chunk_examples : int
         Examples per chunk.
     seed : int
@@ -56,11 +58,14 @@ class Batches:
         Longest source or target in tokens (bos counted); a longer one is a ValueError.
     """
 
-    def __init__(self, data, source_tokenizer, target_tokenizer, *, batch_tokens, chunk_examples, seed, max_len=None):
+    def __init__(
+        self, data, source_tokenizer, target_tokenizer, *, batch_tokens, batch_examples=None, chunk_examples, seed,
+        max_len=None,
+    ):  # fmt: skip
         self.data = data
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
-        self.batch_tokens = batch_tokens
+        self.batch_tokens, self.batch_examples = batch_tokens, batch_examples
         self.chunk_examples = chunk_examples
         self.seed = seed
         self.max_len = max_len
@@ -82,7 +87,7 @@ class Batches:
             order = np.random.default_rng([self.seed, number])
             tie = order.permutation(len(encoded))  # examples of one length must not keep the order of the data
             sequence = sorted(range(len(encoded)), key=lambda i: (*_place(encoded[i]), tie[i]))
-            batches = cut_to_budget([encoded[i] for i in sequence], self.batch_tokens)
+            batches = cut_to_budget([encoded[i] for i in sequence], self.batch_tokens, self.batch_examples)
             self._cached = (number, [batches[i] for i in order.permutation(len(batches))])
         return self._cached[1]
 
@@ -107,12 +112,15 @@ def encode_pairs(pairs, source_tokenizer, target_tokenizer, max_len=None):
     return encoded
 
 
-def cut_to_budget(encoded, batch_tokens):
-    """Cut into runs of neighbours with rows * (longest source + longest target) <= batch_tokens; one row fits."""
+def cut_to_budget(encoded, batch_tokens, batch_examples=None):
+    """Cut into runs of neighbours with rows * (longest source + longest target) <= batch_tokens; one row fits.
+
+    With ``batch_examples`` a run has at most so many rows.
+    """
     batches, run, source_len, target_len = [], [], 0, 0
     for pair in encoded:
         longest = max(source_len, len(pair[0])), max(target_len, len(pair[1]) - 1)
-        if run and (len(run) + 1) * sum(longest) > batch_tokens:
+        if run and ((len(run) + 1) * sum(longest) > batch_tokens or len(run) == batch_examples):
             batches.append(run)
             run, longest = [], (len(pair[0]), len(pair[1]) - 1)
         run.append(pair)

@@ -27,6 +27,8 @@ class TrainingConfig:
         Optimizer updates of the whole training.
     batch_tokens : int
         Source and target positions, padding counted, that one batch may hold.
+    batch_examples : int or None
+        Examples that it may hold; None: as many as ``batch_tokens`` allow.
     chunk_examples : int
         Examples that are drawn together, sorted by length and cut into batches.
     learning_rate : float
@@ -68,6 +70,7 @@ class TrainingConfig:
 
     steps: int = 10_000
     batch_tokens: int = 4096
+    batch_examples: int | None = None
     chunk_examples: int = 4096
     learning_rate: float = 1e-3
     schedule: str = "inverse_sqrt"
@@ -103,8 +106,9 @@ class TrainingConfig:
         check_setting(self, "chunk_examples", _is_chunk, f"an integer from 1 to {MOST_IN_A_CHUNK}")
         for name in ("warmup_steps", "eval_every", "keep", "patience", "seed"):
             check_setting(self, name, lambda value: is_integer(value) and value >= 0, "an integer >= 0")
-        if self.threads is not None:
-            check_setting(self, "threads", lambda value: is_integer(value) and value >= 1, "an integer >= 1 or None")
+        for name in ("batch_examples", "threads"):
+            if getattr(self, name) is not None:
+                check_setting(self, name, lambda value: is_integer(value) and value >= 1, "an integer >= 1 or None")
         for name in ("learning_rate", "eps"):
             check_setting(self, name, lambda value: is_number(value) and value > 0, "a number > 0")
         if self.clip is not None:

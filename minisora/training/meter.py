@@ -49,7 +49,7 @@ class Meter:
                 "gradient_norm": float(self._norm),
                 "tokens": progress.tokens,
                 "tokens_per_second": round(speed, 1),
-                "minutes": round(progress.minutes, 3),
+                "minutes": round(progress.minutes, 5),
             }
         )
         self._restart()

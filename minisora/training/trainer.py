@@ -110,6 +110,7 @@ class Trainer:
             self.source_tokenizer,
             self.target_tokenizer,
             batch_tokens=self.config.batch_tokens,
+            batch_examples=self.config.batch_examples,
             chunk_examples=self.config.chunk_examples,
             seed=self.config.seed,
             max_len=model.config.max_len,

@@ -1,5 +1,7 @@
 """Which class is built for which part of a layer, and with which arguments."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,13 @@ def test_the_standard_layers_follow_the_config(rng):
     assert (norm.eps, norm.gamma.data.shape) == (0.03, (6,))
     for layer in (attention, feed_forward, norm):
         assert {parameter.data.dtype.name for _, parameter in layer.parameters()} == {"float32"}
+
+
+def test_two_parts_can_have_a_dropout_of_their_own(rng):
+    build = LayerFactory(replace(CONFIG, attention_dropout=0.2, feed_forward_dropout=0.0), rng)
+    assert (build.attention().dropout, build.feed_forward().dropout.p) == (0.2, 0.0)
+    build = LayerFactory(replace(CONFIG, attention_dropout=0.0), rng)
+    assert (build.attention().dropout, build.feed_forward().dropout.p) == (0.0, 0.4)
 
 
 def test_each_can_be_replaced(rng):

@@ -75,6 +75,20 @@ def test_the_budget_is_cut_where_it_would_be_exceeded():
     assert cut_to_budget([], 9) == []
 
 
+def test_a_run_has_at_most_so_many_rows():
+    short = ([5, 6], [1, 2])
+    assert cut_to_budget([short] * 5, 9, 2) == [[short] * 2, [short] * 2, [short]]
+    assert cut_to_budget([short] * 5, 6, 4) == [[short] * 2, [short] * 2, [short]]  # the budget counts as well
+
+
+def test_an_epoch_of_batches_of_equal_size(pairs, tokenizer):
+    data = PairList(pairs, 3)
+    limits = {"batch_tokens": 10**4, "batch_examples": 25, "chunk_examples": len(pairs)}
+    found, position = walk(Batches(data, tokenizer, tokenizer, seed=3, **limits), 5)
+    assert position == Position(1, 0)
+    assert sorted(len(batch.source) for batch in found) == [13, 25, 25, 25, 25]
+
+
 def test_shards_are_the_rows_in_order_and_trimmed(pairs, tokenizer):
     encoded = sorted(encode_pairs(pairs[:7], tokenizer, tokenizer), key=lambda pair: len(pair[0]))
     batch = pad_pairs(encoded, tokenizer, tokenizer)

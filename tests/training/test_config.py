@@ -19,6 +19,7 @@ def test_json_both_ways():
         ("steps", 1.5),
         ("steps", True),
         ("batch_tokens", -1),
+        ("batch_examples", 0),
         ("chunk_examples", 0),
         ("chunk_examples", 10**23),
         ("warmup_steps", -1),
