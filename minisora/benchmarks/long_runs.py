@@ -54,7 +54,7 @@ def read_source(data):
 
 def command_line(ctx):
     """The command that makes the same measurement; where data and trainings lie is left out."""
-    words = [ctx.command_path]
+    words = [ctx.command_path.removeprefix("python -m ")]
     for parameter in ctx.command.params:
         value = ctx.params[parameter.name]
         if parameter.name in ("as_json", "out", "minutes") or value is None or value == parameter.get_default(ctx):

@@ -56,7 +56,7 @@ def summary(replies, options):
     epochs = {name: reply["value"]["epochs"] for name, reply in replies.items()}
     seconds = {name: median(one["seconds"] for one in records) for name, records in epochs.items()}
     return {
-        "case": "de-en, 3+3 layers, d 256",
+        "case": "de-en, {num_encoder_layers}+{num_decoder_layers} layers, d {d_model}".format(**options["model"]),
         "ours": seconds["ours"],
         "opponents": {"torch": seconds["torch"]},
         "ratio": {"torch": seconds["torch"] / seconds["ours"]},
