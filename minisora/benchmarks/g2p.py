@@ -25,6 +25,7 @@ from minisora.benchmarks.long_runs import (
     command_line,
     describe,
     long_options,
+    new_trainer,
     read_source,
     stopped_note,
 )
@@ -104,19 +105,11 @@ def read_words(path):
 
 def begin(train, dev, home, model, training):
     """A Trainer at its first step."""
-    import numpy as np
-
-    from minisora.config import SoraConfig
-    from minisora.model import SoraModel
     from minisora.text import SoraTokenizer
-    from minisora.training import Trainer, TrainingConfig
 
     letters = SoraTokenizer.learn([word for word, _ in train])
     phones = SoraTokenizer.learn([target for _, target in train], "whitespace")
-    sizes = {"source_vocab_size": letters.vocab_size, "target_vocab_size": phones.vocab_size}
-    config = TrainingConfig(**training)
-    sora = SoraModel(SoraConfig(**sizes, **model), np.random.default_rng(config.seed))
-    return Trainer(sora, train, letters, phones, config, dev=dev, folder=home)
+    return new_trainer(train, (letters, phones), model, training, home, dev)
 
 
 def judge(trainer, dev, test):

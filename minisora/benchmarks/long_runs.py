@@ -165,6 +165,21 @@ class LongRuns:
                 return False
 
 
+def new_trainer(pairs, tokenizers, model, training, folder, dev=None):
+    """A Trainer at its first step; ``model`` and ``training`` are the fields of the configurations that differ."""
+    import numpy as np
+
+    from minisora.config import SoraConfig
+    from minisora.model import SoraModel
+    from minisora.training import Trainer, TrainingConfig
+
+    source, target = tokenizers
+    config = TrainingConfig(**training)
+    sizes = {"source_vocab_size": source.vocab_size, "target_vocab_size": target.vocab_size}
+    sora = SoraModel(SoraConfig(**sizes, **model), np.random.default_rng(config.seed))
+    return Trainer(sora, pairs, source, target, config, dev=dev, folder=folder)
+
+
 def done(trainer, resume):
     """How many steps lie behind a trainer, or behind the checkpoint that it will resume from."""
     from minisora.checkpoint import read_pointer

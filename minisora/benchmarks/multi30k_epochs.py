@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
+from minisora.benchmarks.long_runs import new_trainer
 from minisora.benchmarks.multi30k_data import bleu, read_part
 from minisora.benchmarks.record import lay_out
 from minisora.benchmarks.workers import Worker
@@ -82,26 +83,19 @@ def best_of(losses):
 
 def begin(options):
     """A Trainer at its first step, and how many batches an epoch has: the same for both sides."""
-    import numpy as np
-
-    from minisora.config import SoraConfig
-    from minisora.model import SoraModel
     from minisora.text import SoraTokenizer
-    from minisora.training import Trainer, TrainingConfig
 
     train, dev = (read_part(Path(options["data"]), part, "de", "en", options["most"]) for part in ("train", "val"))
-    german, english = (SoraTokenizer.learn(texts, "whitespace", min_count=2) for texts in zip(*train, strict=True))
+    tokenizers = [SoraTokenizer.learn(texts, "whitespace", min_count=2) for texts in zip(*train, strict=True)]
     epoch_steps = -(-len(train) // options["batch"])
-    sizes = {"source_vocab_size": german.vocab_size, "target_vocab_size": english.vocab_size}
-    model = SoraModel(SoraConfig(**sizes, **options["model"]), np.random.default_rng(options["seed"]))
-    config = TrainingConfig(
-        **options["training"], steps=options["epochs"] * epoch_steps, seed=options["seed"], shards=options["threads"],
-        batch_examples=options["batch"], batch_tokens=options["batch"] * 2 * (model.config.max_len + 1),
-        chunk_examples=len(train), eval_every=epoch_steps, save_every=epoch_steps, log_every=epoch_steps,
-        backend="numba",
-    )  # fmt: skip
+    training = options["training"] | {
+        "steps": options["epochs"] * epoch_steps, "seed": options["seed"], "shards": options["threads"],
+        "batch_examples": options["batch"], "batch_tokens": options["batch"] * 2 * (options["model"]["max_len"] + 1),
+        "chunk_examples": len(train), "backend": "numba",
+        **dict.fromkeys(("eval_every", "save_every", "log_every"), epoch_steps),
+    }  # fmt: skip
     folder = Path(options["folder"]) / "minisora"
-    return Trainer(model, train, german, english, config, dev=dev, folder=folder), epoch_steps
+    return new_trainer(train, tokenizers, options["model"], training, folder, dev), epoch_steps
 
 
 def ours(**options):

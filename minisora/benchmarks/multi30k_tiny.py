@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from minisora.benchmarks.long_runs import new_trainer
 from minisora.benchmarks.multi30k_data import TESTS, bleu, read_part
 from minisora.benchmarks.record import lay_out
 
@@ -46,19 +47,12 @@ def measure(runs, options, steps):
 
 def begin(data, folder, model, training, vocabulary):
     """A Trainer at its first step."""
-    import numpy as np
-
-    from minisora.config import SoraConfig
-    from minisora.model import SoraModel
     from minisora.text import SoraTokenizer
-    from minisora.training import Trainer, TrainingConfig
 
     pairs = read_part(data, "train", "en", "de")
     texts = [text for pair in pairs for text in pair]
     tokenizer = SoraTokenizer.learn(texts, "bpe", vocab_size=vocabulary)
-    sizes = {"source_vocab_size": tokenizer.vocab_size, "target_vocab_size": tokenizer.vocab_size}
-    sora = SoraModel(SoraConfig(**sizes, **model), np.random.default_rng(training["seed"]))
-    return Trainer(sora, pairs, tokenizer, config=TrainingConfig(**training), folder=folder)
+    return new_trainer(pairs, (tokenizer, tokenizer), model, training, folder)
 
 
 def look(trainer, data, most):

@@ -24,6 +24,7 @@ from minisora.benchmarks.long_runs import (
     command_line,
     describe,
     long_options,
+    new_trainer,
     read_source,
     stopped_note,
 )
@@ -106,17 +107,10 @@ def read_commands(path):
 
 def begin(train, home, model, training):
     """A Trainer at its first step."""
-    import numpy as np
-
-    from minisora.config import SoraConfig
-    from minisora.model import SoraModel
     from minisora.text import SoraTokenizer
-    from minisora.training import Trainer, TrainingConfig
 
-    commands, actions = (SoraTokenizer.learn(texts, "whitespace") for texts in zip(*train, strict=True))
-    sizes = {"source_vocab_size": commands.vocab_size, "target_vocab_size": actions.vocab_size}
-    sora = SoraModel(SoraConfig(**sizes, **model), np.random.default_rng(training["seed"]))
-    return Trainer(sora, train, commands, actions, TrainingConfig(**training), folder=home)
+    tokenizers = [SoraTokenizer.learn(texts, "whitespace") for texts in zip(*train, strict=True)]
+    return new_trainer(train, tokenizers, model, training, home)
 
 
 def judge(trainer, test):
