@@ -24,6 +24,8 @@ from minisora.benchmarks.long_runs import (
     check_folders,
     command_line,
     describe,
+    digest,
+    effort_note,
     long_options,
     new_trainer,
     read_source,
@@ -63,14 +65,17 @@ def command(ctx, languages, seeds, data, folder, minutes, threads, steps, smoke,
         if smoke and data is None:
             data = make_toy_languages(Path(temporary), languages)
         folder = Path(temporary) / "trainings" if smoke and folder is None else folder
-        check_folders(data, [f"{name}_{part}.tsv" for name in languages for part in PARTS], folder, ORIGIN)
+        languages = list(dict.fromkeys(languages))
+        check_folders(data, [name for language in languages for name in files(language)], folder, ORIGIN)
         runs = LongRuns(folder, minutes)
         rows = [measure(runs, name, seed, data, model, training) for name in languages for seed in range(seeds)]
         rows = [row for row in rows if row is not None]
-        rows += [together(runs, name, data, seeds) for name in languages if count(rows, name) == seeds > 1]
+        rows += [together(runs, name, data, model, training, seeds) for name in languages if seeds > 1]
+        rows = [row for row in rows if row is not None]
         source = read_source(data)
-    settings = {"command": command_line(ctx), "model": model, "training": training, "beams": BEAMS, "seeds": seeds}
-    head = f"{settings['command']}\n{describe(model, training, {'beams': BEAMS, 'seeds': seeds})}"
+    told = {"beams": BEAMS, "seeds": f"0 to {seeds - 1}"}
+    settings = {"command": command_line(ctx), "model": model, "training": training, "stopped": runs.stopped, **told}
+    head = f"{settings['command']}\n{describe(model, training, told)}"
     means = summary(rows)
     published = {} if smoke else {name: PUBLISHED[name] for name in means if name in PUBLISHED}
     record = make_record(
@@ -81,17 +86,18 @@ def command(ctx, languages, seeds, data, folder, minutes, threads, steps, smoke,
         ctx.exit(130)
 
 
-def count(rows, language):
-    return sum(row["language"] == language for row in rows)
+def files(language):
+    """Names of a language's files: train, dev, test."""
+    return [f"{language}_{part}.tsv" for part in PARTS]
 
 
 def measure(runs, language, seed, data, model, training):
     """The row of one training; None where the time ends before."""
     training = training | {"seed": seed}
-    train, dev, test = (read_words(data / f"{language}_{part}.tsv") for part in PARTS)
+    train, dev, test = (read_words(data / name) for name in files(language))
     row = runs.row(
         f"{language}-{seed}",
-        {"model": model, "training": training},
+        {"model": model, "training": training, "beams": BEAMS, "data": digest(data, files(language))},
         lambda home: begin(train, dev, home, model, training),
         lambda trainer: judge(trainer, dev, test),
     )
@@ -128,15 +134,19 @@ def judge(trainer, dev, test):
     }
 
 
-def together(runs, language, data, seeds):
-    """The row of a language's ensemble: the mean of the seeds' probabilities."""
+def together(runs, language, data, model, training, seeds):
+    """The row of a language's ensemble, the mean of the seeds' probabilities; None where one of them is missing."""
     from minisora.checkpoint import load
     from minisora.generation import Ensemble
 
-    members = [load(runs.folder / f"{language}-{seed}") for seed in range(seeds)]
-    test = read_words(data / f"{language}_test.tsv")
-    wer, per = rates(Ensemble([one.model for one in members]), *members[0][1:], test)
-    return {"case": f"{language}-ensemble", "language": language, "ensemble": True, "wer": wer, "per": per}
+    def make(home):
+        members = [load(runs.folder / f"{language}-{seed}") for seed in range(seeds)]
+        test = read_words(data / files(language)[-1])
+        wer, per = rates(Ensemble([one.model for one in members]), *members[0][1:], test)
+        return {"case": home.name, "language": language, "ensemble": True, "seeds": seeds, "wer": wer, "per": per}
+
+    settings = {"model": model, "training": training, "beams": BEAMS, "data": digest(data, files(language))}
+    return runs.kept(f"{language}-ensemble-of-{seeds}", settings, make)
 
 
 def rates(model, letters, phones, pairs, beams=BEAMS):
@@ -191,15 +201,7 @@ def table(rows, means, published):
     if len(published) > 1:
         alone, ensemble = (mean_of(means, name) for name in ("wer", "ensemble_wer"))
         cells.append(("mean, WER", alone, "", ensemble, mean_of(published, "wer")))
-    return f"{lay_out(cells)}\n\n{took([row for row in rows if not row['ensemble']])}"
-
-
-def took(rows):
-    """What the trainings took together."""
-    if not rows:
-        return "nothing is finished yet"
-    hours, speed = sum(row["hours"] for row in rows), mean(row["target_tokens_per_second"] for row in rows)
-    return f"{hours:.2f} hours in all, {speed:,.0f} target tokens/s"
+    return f"{lay_out(cells)}\n\n{effort_note([row for row in rows if not row['ensemble']])}"
 
 
 def pair(values, *names):

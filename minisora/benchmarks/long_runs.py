@@ -1,19 +1,23 @@
 """Trainings that take hours: each in a folder of its own, stopped at any time and gone on with by the same command."""
 
+import hashlib
 import json
 import sys
 import time
 from pathlib import Path
+from statistics import mean
 
 import click
 
 from minisora.benchmarks.record import record_options
-from minisora.benchmarks.workers import peak_memory_mib
+from minisora.benchmarks.workers import forget_peak, peak_memory_mib
 from minisora.commands.output import finite
 from minisora.files import replace_file
 
 RESULT = "result.json"
+SETTINGS = "settings.json"
 CURVE = "curve.jsonl"
+PEAK = "peak.json"
 
 
 def long_options(function):
@@ -22,7 +26,7 @@ def long_options(function):
     options = (
         click.option("--data", type=path, help="Folder with the data, which are not part of minisora."),
         click.option("--folder", type=path, help="For the trainings: stopped, the same command goes on from here."),
-        click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop after so many, for this time."),
+        click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop after so many, at a whole step."),
         click.option(
             "--threads", default=2, show_default=True, type=click.IntRange(1), help="Shards of a batch, side by side."
         ),
@@ -44,6 +48,15 @@ def check_folders(data, files, folder, origin):
     if folder is None:
         raise click.UsageError("expected --folder, where the trainings are kept, which take hours, to go on with")
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def digest(data, files):
+    """Of the contents of some files: other data are another measurement."""
+    found = hashlib.blake2b(digest_size=16)
+    for name in files:
+        content = (data / name).read_bytes()
+        found.update(len(content).to_bytes(8, "little") + content)
+    return found.hexdigest()
 
 
 def read_source(data):
@@ -87,12 +100,12 @@ class LongRuns:
     folder : path
         Each training gets a folder in it, with the checkpoints and, when it is judged, its row.
     minutes : float, optional
-        For all that is done now; None: until all are finished.
+        For all that is done now; None: until all are finished. One step is always made.
 
     Attributes
     ----------
     stopped : str or None
-        Which training ended before its last step, and where; nothing more is begun then.
+        Which training ended before it was judged, and where; nothing more is begun then.
     interrupted : bool
         Whether Ctrl-C or SIGTERM did it.
     """
@@ -102,15 +115,44 @@ class LongRuns:
         self.stopped, self.interrupted = None, False
         self._end = float("inf") if minutes is None else time.monotonic() + 60 * minutes
 
+    def minutes_left(self):
+        """Until the end of the time, a little where it is over; None where there is no limit."""
+        left = (self._end - time.monotonic()) / 60
+        return max(left, 1e-9) if left < float("inf") else None
+
+    def kept(self, name, settings, make):
+        """Return what ``make(home)`` returned for these settings, now or in an earlier call.
+
+        Parameters
+        ----------
+        name : str
+            Of the folder ``home``.
+        settings : dict
+            Of plain values: what decides the result. A folder that was begun with others is refused.
+        make : callable
+            Returns plain values, or None where the time is over before; `stopped` says where. Not called once a
+            training has been stopped.
+        """
+        home = self.folder / name
+        check_same(home, settings)
+        if (home / RESULT).is_file():
+            return json.loads((home / RESULT).read_text(encoding="utf-8"))
+        if self.stopped is not None:
+            return None
+        home.mkdir(parents=True, exist_ok=True)
+        keep_json(home / SETTINGS, settings)
+        found = make(home)
+        if found is not None:
+            keep_json(home / RESULT, found)
+        return found
+
     def row(self, name, settings, make_trainer, judge, *, look=None, every=None):
         """Return the row of one training: read where it is finished, else trained, judged and kept.
 
         Parameters
         ----------
-        name : str
-            Of the row and of the folder.
-        settings : dict
-            Of plain values: what defines the training. A folder with a result of others is refused.
+        name, settings
+            See `kept`.
         make_trainer : callable
             ``make_trainer(folder) -> Trainer`` at its first step.
         judge : callable
@@ -119,77 +161,93 @@ class LongRuns:
             ``look(trainer) -> dict``, after every so many steps; its records make the row's ``curve``.
         every : int, optional
             Steps between two looks.
-
-        Returns
-        -------
-        dict or None
-            None where the time is over before it is finished; `stopped` says where.
         """
-        home = self.folder / name
-        if (home / RESULT).is_file():
-            return read_result(home / RESULT, settings)
-        if self.stopped is not None:
-            return None
-        trainer = make_trainer(home)
-        if not self.train(name, trainer, look, every):
-            return None
-        row = {"case": name, **judge(trainer), **effort(trainer)}
-        if look is not None:
-            row["curve"] = read_curve(home)
-        keep_json(home / RESULT, {"settings": settings, "row": row})
-        return row
+
+        def make(home):
+            forget_peak()
+            trainer = make_trainer(home)
+            ended = self.train(name, trainer, look, every)
+            peak = note_peak(home)
+            if not ended:
+                return None
+            row = {"case": name, **judge(trainer), **effort(trainer), "peak_memory_mib": peak}
+            return row if look is None else row | {"curve": read_curve(home)}
+
+        return self.kept(name, settings, make)
 
     def train(self, name, trainer, look=None, every=None):
         """Go on to the end, with a look after every so many steps; return whether it came."""
         from minisora.training.resume import has_checkpoint
 
-        last = trainer.config.steps
-        resume = has_checkpoint(trainer.folder)
+        last, resume = trainer.config.steps, has_checkpoint(trainer.folder)
         while True:
-            stop_after = last if look is None else min(last, (done(trainer, resume) // every + 1) * every)
-            left = (self._end - time.monotonic()) / 60
+            stop_after = last if look is None else next_look(trainer, resume, every)
+            bar = sys.stderr.isatty()
             result = trainer.fit(
-                resume=resume,
-                stop_after=stop_after,
-                max_minutes=max(left, 1e-9) if left < float("inf") else None,
-                progress_bar=sys.stderr.isatty(),
+                resume=resume, stop_after=stop_after, max_minutes=self.minutes_left(), progress_bar=bar
             )
             resume = False
+            if result.reason == "interrupted" or (result.step < last and result.reason != "stop_after"):
+                self.stopped = f"{name} at step {result.step} of {last}"
+                self.interrupted = result.reason == "interrupted"
+                return False
             if look is not None and result.step % every == 0:
                 note(trainer, look)
             if result.step == last:
                 return True
-            if result.reason != "stop_after":
-                self.stopped = f"{name} at step {result.step} of {last}"
-                self.interrupted = result.reason == "interrupted"
-                return False
 
 
-def new_trainer(pairs, tokenizers, model, training, folder, dev=None):
-    """A Trainer at its first step; ``model`` and ``training`` are the fields of the configurations that differ."""
+def check_same(home, settings):
+    """Raise UsageError where a folder was begun with other settings; name the first that differs."""
+    path = home / SETTINGS
+    if path.is_file():
+        old, new = (flat(one) for one in (json.loads(path.read_text(encoding="utf-8")), settings))
+        for name in {**old, **new}:
+            if (before := old.get(name)) != (now := new.get(name)):
+                raise click.UsageError(f"{home} was begun with {name} = {before}, not {now}: give another --folder")
+
+
+def flat(settings, prefix=""):
+    """Nested settings as one dict, in JSON's types: {"training": {"seed": 0}} becomes {"training seed": 0}."""
+    out = {}
+    for name, value in settings.items():
+        out |= flat(value, f"{prefix}{name} ") if isinstance(value, dict) else {prefix + name: value}
+    return out if prefix else json.loads(json.dumps(out))
+
+
+def new_model(tokenizers, model, seed):
+    """A new SoraModel; ``model`` are the fields of its configuration that differ."""
     import numpy as np
 
     from minisora.config import SoraConfig
     from minisora.model import SoraModel
-    from minisora.training import Trainer, TrainingConfig
 
     source, target = tokenizers
-    config = TrainingConfig(**training)
     sizes = {"source_vocab_size": source.vocab_size, "target_vocab_size": target.vocab_size}
-    sora = SoraModel(SoraConfig(**sizes, **model), np.random.default_rng(config.seed))
-    return Trainer(sora, pairs, source, target, config, dev=dev, folder=folder)
+    return SoraModel(SoraConfig(**sizes, **model), np.random.default_rng(seed))
 
 
-def done(trainer, resume):
-    """How many steps lie behind a trainer, or behind the checkpoint that it will resume from."""
+def new_trainer(pairs, tokenizers, model, training, folder, dev=None):
+    """A Trainer at its first step; ``model`` and ``training`` are the fields of the configurations that differ."""
+    from minisora.training import Trainer, TrainingConfig
+
+    config = TrainingConfig(**training)
+    return Trainer(new_model(tokenizers, model, config.seed), pairs, *tokenizers, config, dev=dev, folder=folder)
+
+
+def next_look(trainer, resume, every):
+    """The step to stop at: the next for a look, or this one, where a kill came between its checkpoint and its look."""
     from minisora.checkpoint import read_pointer
     from minisora.training.resume import read_state
 
-    return read_state(read_pointer(trainer.folder, "latest")).progress.step if resume else trainer.progress.step
+    step = read_state(read_pointer(trainer.folder, "latest")).progress.step if resume else trainer.progress.step
+    if resume and step % every == 0 and all(one["step"] != step for one in read_curve(trainer.folder)):
+        return step
+    return min(trainer.config.steps, (step // every + 1) * every)
 
 
 def note(trainer, look):
-    """Append what ``look`` finds to the curve, unless this step's record is there."""
+    """Append what ``look`` finds to the curve, in the place of a record of this step or a later one."""
     path, step = trainer.folder / CURVE, trainer.progress.step
     known = [record for record in read_curve(trainer.folder) if record["step"] < step]
     record = {"step": step, "minutes": round(trainer.progress.minutes, 2), **look(trainer)}
@@ -203,29 +261,41 @@ def read_curve(home):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
+def note_peak(home):
+    """Largest resident set of a training in MiB, earlier calls among them; None where the system does not tell."""
+    path, peak = home / PEAK, peak_memory_mib()
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    peak = max((one for one in (peak, before) if one is not None), default=None)
+    keep_json(path, peak)
+    return peak
+
+
 def effort(trainer):
-    """What a finished training took: steps, hours, target tokens and their speed, memory, and the model's size."""
+    """What a finished training took: steps, hours, target tokens and their speed; and the model's size.
+
+    The hours are those of the steps and of the judgements on dev between them.
+    """
     progress = trainer.progress
     return {
         "steps": progress.step,
         "hours": progress.minutes / 60,
         "target_tokens": progress.tokens,
         "target_tokens_per_second": progress.tokens / max(60 * progress.minutes, 1e-9),
-        "peak_memory_mib": peak_memory_mib(),
         "parameters": trainer.model.num_parameters(),
     }
+
+
+def effort_note(rows):
+    """What finished trainings took together, for people."""
+    if not rows:
+        return "nothing is finished yet"
+    hours, speed = sum(row["hours"] for row in rows), mean(row["target_tokens_per_second"] for row in rows)
+    peaks = [row["peak_memory_mib"] for row in rows if row["peak_memory_mib"] is not None]
+    memory = f", {max(peaks):.0f} MiB at the most" if peaks else ""
+    return f"{sum(row['steps'] for row in rows):,} steps in {hours:.2f} hours, {speed:,.0f} target tokens/s{memory}"
 
 
 def keep_json(path, value):
     """Write plain values to a file, whole."""
     text = json.dumps(finite(value), ensure_ascii=False, indent=2, allow_nan=False)
     replace_file(path, f"{text}\n".encode())
-
-
-def read_result(path, settings):
-    """The row that was kept; UsageError where it belongs to other settings."""
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    for name, value in json.loads(json.dumps(settings)).items():
-        if (old := kept["settings"].get(name)) != value:
-            raise click.UsageError(f"{path} was made with {name} = {old}, not {value}: give another --folder")
-    return kept["row"]

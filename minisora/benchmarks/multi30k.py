@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from minisora.benchmarks import multi30k_epochs as epochs
 from minisora.benchmarks import multi30k_tiny as tiny
@@ -24,21 +23,19 @@ from minisora.benchmarks.long_runs import (
     LongRuns,
     check_folders,
     command_line,
-    describe,
-    keep_json,
+    digest,
     long_options,
-    read_result,
     read_source,
     stopped_note,
 )
 from minisora.benchmarks.multi30k_data import ORIGIN, files, write_toy
 from minisora.benchmarks.record import machine, make_record, publish
 
-PARTS = ("epochs", "tiny")
+PARTS = {"epochs": epochs, "tiny": tiny}
 
 
 @click.command()
-@click.option("--part", "parts", multiple=True, default=PARTS, show_default=True, type=click.Choice(PARTS))
+@click.option("--part", "parts", multiple=True, default=tuple(PARTS), show_default=True, type=click.Choice(PARTS))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @long_options
 @click.pass_context
@@ -48,7 +45,8 @@ def command(ctx, parts, seed, data, folder, minutes, threads, steps, smoke, as_j
     Needs the extra "scores" (sacrebleu), and for the part epochs "parity" (torch). Stopped by Ctrl-C or --minutes, the
     same command goes on where it was.
     """
-    check_libraries(parts)
+    parts = list(dict.fromkeys(parts))
+    check_options(parts, steps)
     here = machine()  # before our own load
     with tempfile.TemporaryDirectory() as temporary:
         if smoke and data is None:
@@ -56,56 +54,22 @@ def command(ctx, parts, seed, data, folder, minutes, threads, steps, smoke, as_j
         folder = Path(temporary) if smoke and folder is None else folder
         check_folders(data, files(), folder, ORIGIN)
         runs = LongRuns(folder, minutes)
-        options = {"data": str(data), "seed": seed, "threads": threads, "smoke": smoke}
-        rows = []
-        if "epochs" in parts:
-            rows.append(beside_torch(runs, options, minutes))
-        if "tiny" in parts:
-            rows.append(tiny.measure(runs, options, steps))
+        options = {"data": str(data), "digest": digest(data, files()), "seed": seed, "threads": threads, "smoke": smoke}
+        rows = [PARTS[part].measure(runs, options | {"steps": steps} if part == "tiny" else options) for part in parts]
         source = read_source(data)
-    rows = [row for row in rows if row is not None]
-    settings = {"command": command_line(ctx), "threads": threads, "seed": seed, "smoke": smoke}
-    record = make_record(here, rows, "torch", "sacrebleu", source=source, **settings)
-    publish(record, "\n\n".join([settings["command"], *tables(rows), stopped_note(runs) + source]), as_json, out)
+    told = {"command": command_line(ctx), "threads": threads, "seed": seed, "stopped": runs.stopped, "smoke": smoke}
+    record = make_record(here, [row for row in rows if row is not None], "torch", "sacrebleu", source=source, **told)
+    texts = [PARTS[part].table(row) for part, row in zip(parts, rows, strict=True) if row is not None]
+    publish(record, "\n\n".join([told["command"], *texts, stopped_note(runs) + source]), as_json, out)
     if runs.interrupted:
         ctx.exit(130)
 
 
-def check_libraries(parts):
-    """Name what is missing before anything begins."""
+def check_options(parts, steps):
+    """Name what is missing, or of no use, before anything begins."""
+    if steps is not None and "tiny" not in parts:
+        raise click.UsageError("--steps belongs to the part tiny: the part epochs has ten epochs")
     if find_spec("sacrebleu") is None:
         raise click.UsageError("sacrebleu is not installed: pip install 'minisora[scores]'")
     if "epochs" in parts and find_spec("torch") is None:
         raise click.UsageError("torch is not installed: pip install 'minisora[parity]', or measure with --part tiny")
-
-
-def beside_torch(runs, options, minutes):
-    """The row of the first part: read where it is finished, else measured and kept."""
-    home = runs.folder / "epochs"
-    home.mkdir(exist_ok=True)
-    model = epochs.MODEL | (epochs.SMOKE if options["smoke"] else {})
-    sizes = (2, 7, 40) if options["smoke"] else (epochs.EPOCHS, epochs.BATCH, None)
-    options = options | {"folder": str(home), "model": model, "training": epochs.TRAINING}
-    options |= dict(zip(("epochs", "batch", "most"), sizes, strict=True))
-    settings = {name: value for name, value in options.items() if name not in ("data", "folder")}
-    if (home / "result.json").is_file():
-        return read_result(home / "result.json", settings)
-    with tqdm(total=2 * options["epochs"], unit="epoch", disable=None) as bar:
-        row, where = epochs.measure(options, minutes, bar)
-    if row is None:
-        runs.stopped = f"beside torch at epoch {where}"
-        return None
-    row |= {
-        "model": model,
-        "training": options["training"]
-        | {"batch": options["batch"], "epochs": options["epochs"], "seed": options["seed"]},
-    }
-    keep_json(home / "result.json", {"settings": settings, "row": row})
-    return row
-
-
-def tables(rows):
-    """Of each row its settings and its table, for people."""
-    for row in rows:
-        yield describe(row["model"], row["training"])
-        yield epochs.table(row) if "opponents" in row else tiny.table(row)

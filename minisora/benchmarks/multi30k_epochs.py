@@ -5,15 +5,17 @@ epoch when it is its turn. An epoch's seconds are those of the training alone. O
 loss on the validation part translates the test part, greedily.
 """
 
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from minisora.benchmarks.long_runs import new_trainer
+from tqdm import tqdm
+
+from minisora.benchmarks.long_runs import describe, flat, new_model, new_trainer
 from minisora.benchmarks.multi30k_data import bleu, read_part
 from minisora.benchmarks.record import lay_out
 from minisora.benchmarks.workers import Worker
+from minisora.training.stopping import Stopping
 
 EPOCHS, BATCH = 10, 128
 MODEL = {
@@ -24,26 +26,53 @@ TRAINING = {"learning_rate": 5e-4, "schedule": "constant", "warmup_steps": 0, "c
 SMOKE = {"d_model": 16, "num_heads": 2, "num_encoder_layers": 1, "num_decoder_layers": 1, "d_ff": 24}
 PUBLISHED = {"published, PyTorch": 36.52}
 LONGEST = 60  # words of a translation
+MIN_COUNT = 2  # occurrences of a word; a rarer one is <unk>, which in an answer is a wrong word
 TASKS = {"ours": "minisora.benchmarks.multi30k_epochs:ours", "torch": "minisora.benchmarks.multi30k_epochs:torch_eager"}
 
 
-def measure(options, minutes, bar):
-    """Both sides to their last epoch, by turns; return (row, None), or (None, where it stands) when the time is up."""
-    end = float("inf") if minutes is None else time.monotonic() + 60 * minutes
-    with ExitStack() as stack:
+def settings(options):
+    """What decides the numbers of this part, as plain values."""
+    smoke = options["smoke"]
+    sizes = {"epochs": 2, "batch": 7, "most": 40} if smoke else {"epochs": EPOCHS, "batch": BATCH, "most": None}
+    model = MODEL | (SMOKE if smoke else {})
+    own = {"model": model, "training": TRAINING, "longest": LONGEST, "min_count": MIN_COUNT, **sizes}
+    return {name: value for name, value in options.items() if name != "data"} | own
+
+
+def measure(runs, options):
+    """The row: read where it is finished, else both sides trained to their last epoch, by turns."""
+    about, name = settings(options), f"epochs-{options['seed']}"
+
+    def make(home):
+        row = by_turns(runs, about | {"data": options["data"], "folder": str(home)}, name)
+        return row and row | {"settings": about}
+
+    return runs.kept(name, about, make)
+
+
+def by_turns(runs, options, name):
+    """Both sides, each an epoch when it is its turn; None where the time ends before the last."""
+    bar = tqdm(total=2 * options["epochs"], unit="epoch", disable=None)
+    with Stopping(runs.minutes_left()) as stopping, ExitStack() as stack, bar:
         sides = {
-            name: stack.enter_context(Worker(task, options, 1 if name == "ours" else options["threads"]))
-            for name, task in TASKS.items()
+            side: stack.enter_context(Worker(task, options, 1 if side == "ours" else options["threads"]))
+            for side, task in TASKS.items()
         }
-        replies = {name: side.run() for name, side in sides.items()}  # what has been done before
-        while any(not finished(reply) for reply in replies.values()):
-            done = {name: len(reply["value"]["epochs"]) for name, reply in replies.items()}
-            bar.update(sum(done.values()) - bar.n)
-            name = min((name for name in sides if not finished(replies[name])), key=done.get)
-            replies[name] = sides[name].run()
-            if time.monotonic() > end and not all(map(finished, replies.values())):
-                return None, f"{done[name] + 1} of {options['epochs']} ({name})"
-    return summary(replies, options), None
+        replies = {side: worker.run() for side, worker in sides.items()}  # what has been done before
+        bar.initial = bar.n = sum(map(done, replies.values()))
+        while waiting := [side for side in sides if not finished(replies[side])]:
+            turn = min(waiting, key=lambda side: done(replies[side]))
+            replies[turn] = sides[turn].run()
+            bar.update(sum(map(done, replies.values())) - bar.n)
+            if stopping.reason() is not None and not all(map(finished, replies.values())):
+                runs.stopped = f"{name} at epoch {done(replies[turn])} of {options['epochs']} ({turn})"
+                runs.interrupted = stopping.reason() == "interrupted"
+                return None
+    return summary(replies, options)
+
+
+def done(reply):
+    return len(reply["value"]["epochs"])
 
 
 def finished(reply):
@@ -62,7 +91,7 @@ def summary(replies, options):
         "opponents": {"torch": seconds["torch"]},
         "ratio": {"torch": seconds["torch"] / seconds["ours"]},
         "bleu": {name: score for name, (score, _) in scores.items()},
-        "published": PUBLISHED,
+        "published": {} if options["smoke"] else PUBLISHED,
         "signature": scores["ours"][1],
         "best_epoch": {name: 1 + best_of([one["dev_loss"] for one in records]) for name, records in epochs.items()},
         "hours": {name: sum(one["seconds"] for one in records) / 3600 for name, records in epochs.items()},
@@ -72,6 +101,7 @@ def summary(replies, options):
         },
         "peak_memory_mib": {name: reply["peak_memory_mib"] for name, reply in replies.items()},
         "parameters": {name: reply["value"]["parameters"] for name, reply in replies.items()},
+        "vocabularies": replies["ours"]["value"]["vocabularies"],
         "epochs": epochs,
     }
 
@@ -81,12 +111,14 @@ def best_of(losses):
     return losses.index(min(losses))
 
 
-def begin(options):
-    """A Trainer at its first step, and how many batches an epoch has: the same for both sides."""
+def setup(options):
+    """What both sides begin with: training and dev pairs, tokenizers, settings, and how many batches an epoch has."""
     from minisora.text import SoraTokenizer
 
     train, dev = (read_part(Path(options["data"]), part, "de", "en", options["most"]) for part in ("train", "val"))
-    tokenizers = [SoraTokenizer.learn(texts, "whitespace", min_count=2) for texts in zip(*train, strict=True)]
+    tokenizers = [
+        SoraTokenizer.learn(texts, "whitespace", min_count=options["min_count"]) for texts in zip(*train, strict=True)
+    ]
     epoch_steps = -(-len(train) // options["batch"])
     training = options["training"] | {
         "steps": options["epochs"] * epoch_steps, "seed": options["seed"], "shards": options["threads"],
@@ -94,15 +126,16 @@ def begin(options):
         "chunk_examples": len(train), "backend": "numba",
         **dict.fromkeys(("eval_every", "save_every", "log_every"), epoch_steps),
     }  # fmt: skip
-    folder = Path(options["folder"]) / "minisora"
-    return new_trainer(train, tokenizers, options["model"], training, folder, dev), epoch_steps
+    return train, dev, tokenizers, training, epoch_steps
 
 
 def ours(**options):
     """Prepare minisora's side: the first call says what is there, each other trains an epoch, the last translates."""
     from minisora.training.resume import has_checkpoint
 
-    trainer, epoch_steps = begin(options)
+    train, dev, tokenizers, training, epoch_steps = setup(options)
+    folder = Path(options["folder"]) / "minisora"
+    trainer = new_trainer(train, tokenizers, options["model"], training, folder, dev)
     resume, calls = has_checkpoint(trainer.folder), 0
 
     def task():
@@ -116,7 +149,7 @@ def ours(**options):
             stop_after = (step // epoch_steps + 1) * epoch_steps
             trainer.fit(stop_after=stop_after, progress_bar=False)
         reply = {"epochs": [] if trainer.log is None else epochs_in(trainer.log.records)}
-        reply["parameters"] = trainer.model.num_parameters()
+        reply |= {"parameters": trainer.model.num_parameters(), "vocabularies": [one.vocab_size for one in tokenizers]}
         if trainer.progress.step == trainer.config.steps:
             reply["translations"] = translate(trainer, options)
         return reply
@@ -142,21 +175,30 @@ def epochs_in(records):
 def translate(trainer, options):
     """The test part by the best model, greedily."""
     from minisora.checkpoint import load
-    from minisora.generation import answer
+    from minisora.generation import generate
 
-    german = [source for source, _ in read_part(Path(options["data"]), "test_2016_flickr", "de", "en", options["most"])]
-    model, *tokenizers = load(trainer.folder)
+    model, source, target = load(trainer.folder)
     model.use_backend("numba")
-    return answer(model, *tokenizers, german, max_len=LONGEST)
+    found = generate(model, source, target, test_sources(options), max_len=options["longest"])
+    return [target.decode(one.hypotheses[0].ids, skip_special_tokens=False) for one in found]  # <unk> is a word
+
+
+def test_sources(options):
+    """The German sentences of the test part."""
+    pairs = read_part(Path(options["data"]), "test_2016_flickr", "de", "en", options["most"])
+    return [source for source, _ in pairs]
 
 
 def torch_eager(**options):
     """Prepare torch's side, which works as `ours` does."""
     from minisora.benchmarks.multi30k_torch import TorchSide
+    from minisora.training import TrainingConfig
 
-    trainer, epoch_steps = begin(options)
-    side = TorchSide(trainer, epoch_steps, Path(options["folder"]) / "torch", options["threads"])
-    pairs = read_part(Path(options["data"]), "test_2016_flickr", "de", "en", options["most"])
+    _, dev, tokenizers, training, epoch_steps = given = setup(options)
+    side = TorchSide(
+        new_model(tokenizers, options["model"], options["seed"]), batches_of(given), dev, tokenizers,
+        TrainingConfig(**training), epoch_steps, Path(options["folder"]) / "torch", options["threads"],
+    )  # fmt: skip
     calls = 0
 
     def task():
@@ -166,10 +208,20 @@ def torch_eager(**options):
             side.train_epoch()
         reply = {"epochs": side.epochs, "parameters": sum(one.numel() for one in side.model.parameters())}
         if len(side.epochs) == options["epochs"]:
-            reply["translations"] = side.translate([source for source, _ in pairs], LONGEST)
+            reply["translations"] = side.translate(test_sources(options), options["longest"])
         return reply
 
     return task
+
+
+def batches_of(given):
+    """The batches that minisora's Trainer draws."""
+    from minisora.training.batching import Batches
+    from minisora.training.data import PairList
+
+    train, _, tokenizers, training, _ = given
+    limits = {name: training[name] for name in ("batch_tokens", "batch_examples", "chunk_examples", "seed")}
+    return Batches(PairList(train, training["seed"]), *tokenizers, **limits)
 
 
 def table(row):
@@ -183,5 +235,6 @@ def table(row):
             f"{row['bleu'][name]:.2f}", str(row["best_epoch"][name]), "-" if memory is None else f"{memory:.0f}",
         ))  # fmt: skip
     cells += [(name, "", "", "", f"{score:.2f}", "", "") for name, score in row["published"].items()]
-    head = f"{row['case']}: {row['parameters']['ours']:,} parameters, torch / ours {row['ratio']['torch']:.2f}"
-    return f"{head}\n{row['signature']}\n\n{lay_out(cells)}"
+    sizes = "{:,} German and {:,} English words".format(*row["vocabularies"])
+    head = f"{row['case']}: {sizes}, {row['parameters']['ours']:,} parameters, torch / ours {row['ratio']['torch']:.2f}"
+    return f"{describe(flat(row['settings']))}\n\n{head}\n{row['signature']}\n\n{lay_out(cells)}"

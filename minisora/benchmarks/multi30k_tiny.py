@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from minisora.benchmarks.long_runs import new_trainer
+import click
+
+from minisora.benchmarks.long_runs import describe, effort_note, flat, new_trainer
 from minisora.benchmarks.multi30k_data import TESTS, bleu, read_part
 from minisora.benchmarks.record import lay_out
 
@@ -18,41 +20,51 @@ TRAINING = {
 }  # fmt: skip
 AVERAGED = 10  # last checkpoints
 LOOK_EVERY = 500  # steps
-BEAMS = 5
+BEAMS, LENGTH_PENALTY = 5, 1.0
 PUBLISHED = {"test_2016_flickr": 41.02, "test_2017_flickr": 33.36, "test_2017_mscoco": 29.88}
 SMOKE = {"d_model": 16, "num_heads": 2, "num_encoder_layers": 1, "num_decoder_layers": 1, "d_ff": 24, "max_len": 400}
+SMOKE_TRAINING = {"steps": 20, "batch_tokens": 256, "chunk_examples": 120, "warmup_steps": 10, "save_every": 5}
 
 
-def measure(runs, options, steps):
+def settings(options):
+    """What decides the numbers of this part, as plain values."""
+    model, training = MODEL, TRAINING
+    own = {"vocabulary": VOCABULARY, "every": LOOK_EVERY, "averaged": AVERAGED, "most": None}
+    if options["smoke"]:
+        model, training = MODEL | SMOKE, TRAINING | SMOKE_TRAINING
+        own = {"vocabulary": 300, "every": 10, "averaged": 2, "most": 40}
+    steps = options["steps"] or training["steps"]
+    own["averaged"] = averaged = min(own["averaged"], steps // training["save_every"])
+    if averaged < 1:
+        raise click.UsageError(f"expected --steps of at least {training['save_every']}, got {steps}")
+    training = training | {"steps": steps, "seed": options["seed"], "shards": options["threads"]}
+    training |= {"keep": averaged + 1}  # the last one may be at no multiple of save_every
+    judging = {"beams": BEAMS, "length_penalty": LENGTH_PENALTY}
+    return {"model": model, "training": training, **own, **judging, "digest": options["digest"]}
+
+
+def measure(runs, options):
     """The row: read where it is finished, else the training gone on with; None where the time ends before."""
-    smoke, seed = options["smoke"], options["seed"]
-    training = TRAINING | {"seed": seed, "shards": options["threads"]} | ({"steps": steps} if steps else {})
-    model, vocabulary, every, averaged, most = MODEL, VOCABULARY, LOOK_EVERY, AVERAGED, None
-    if smoke:
-        model, vocabulary, every, averaged, most = MODEL | SMOKE, 300, 10, 2, 40
-        training |= {"steps": 20, "batch_tokens": 256, "chunk_examples": 120, "warmup_steps": 10, "save_every": 5}
-    training |= {"keep": 2 * averaged}  # where a training was stopped there is one more
-    data = Path(options["data"])
-    settings = {"model": model, "training": training, "vocabulary": vocabulary}
+    data, about = Path(options["data"]), settings(options)
     row = runs.row(
-        f"tiny-{seed}",
-        settings,
-        lambda folder: begin(data, folder, **settings),
-        lambda trainer: judge(trainer, data, averaged, most),
-        look=lambda trainer: {"bleu": look(trainer, data, most)},
-        every=every,
+        f"tiny-{options['seed']}",
+        about,
+        lambda folder: begin(data, folder, about),
+        lambda trainer: judge(trainer, data, about),
+        look=lambda trainer: {"bleu": look(trainer, data, about["most"])},
+        every=about["every"],
     )
-    return None if row is None else row | settings
+    return row and row | {"settings": about, "published": {} if options["smoke"] else PUBLISHED}
 
 
-def begin(data, folder, model, training, vocabulary):
+def begin(data, folder, about):
     """A Trainer at its first step."""
     from minisora.text import SoraTokenizer
 
     pairs = read_part(data, "train", "en", "de")
     texts = [text for pair in pairs for text in pair]
-    tokenizer = SoraTokenizer.learn(texts, "bpe", vocab_size=vocabulary)
-    return new_trainer(pairs, (tokenizer, tokenizer), model, training, folder)
+    tokenizer = SoraTokenizer.learn(texts, "bpe", vocab_size=about["vocabulary"])
+    return new_trainer(pairs, (tokenizer, tokenizer), about["model"], about["training"], folder)
 
 
 def look(trainer, data, most):
@@ -60,12 +72,13 @@ def look(trainer, data, most):
     return translate(trainer.model, trainer.source_tokenizer, read_part(data, "val", "en", "de", most))[0]
 
 
-def judge(trainer, data, averaged, most):
+def judge(trainer, data, about):
     """BLEU of every test part, by the mean of the last checkpoints and beam search; of the first part also without."""
     from minisora.training.averaging import average_checkpoints, last_checkpoints
 
-    tokenizer, tests = trainer.source_tokenizer, {part: read_part(data, part, "en", "de", most) for part in TESTS}
-    mean = average_checkpoints(last_checkpoints(trainer.folder, averaged, trainer.config.save_every))
+    tests = {part: read_part(data, part, "en", "de", about["most"]) for part in TESTS}
+    tokenizer, every = trainer.source_tokenizer, trainer.config.save_every
+    mean = average_checkpoints(last_checkpoints(trainer.folder, about["averaged"], every))
     mean.model.use_backend("numba")
     scores = {part: translate(mean.model, tokenizer, pairs, BEAMS) for part, pairs in tests.items()}
     first = tests[TESTS[0]]
@@ -74,9 +87,6 @@ def judge(trainer, data, averaged, most):
         "signature": scores[TESTS[0]][1],
         "last_alone": translate(trainer.model, tokenizer, first, BEAMS)[0],
         "greedy": translate(mean.model, tokenizer, first)[0],
-        "averaged": averaged,
-        "beams": BEAMS,
-        "published": PUBLISHED,
     }
 
 
@@ -85,18 +95,21 @@ def translate(model, tokenizer, pairs, beams=1):
     from minisora.generation import answer
 
     sources = [source for source, _ in pairs]
-    answers = answer(model, tokenizer, tokenizer, sources, beams=beams, length_penalty=1.0, batch_size=64 * beams)
+    answers = answer(
+        model, tokenizer, tokenizer, sources, beams=beams, length_penalty=LENGTH_PENALTY, batch_size=64 * beams
+    )
     return bleu(answers, pairs)
 
 
 def table(row):
     """The row for people."""
     cells = [("BLEU, en-de", *TESTS)]
-    cells.append((f"minisora, mean of {row['averaged']} checkpoints, beam {row['beams']}", *per_test(row["bleu"])))
-    cells.append(("published, Transformer-tiny", *per_test(row["published"])))
+    about = row["settings"]
+    cells.append((f"minisora, mean of {about['averaged']} checkpoints, beam {about['beams']}", *per_test(row["bleu"])))
+    if row["published"]:
+        cells.append(("published, Transformer-tiny", *per_test(row["published"])))
     curve = ", ".join(f"{one['bleu']:.1f} ({one['minutes'] / 60:.1f} h)" for one in row["curve"])
-    head = f"{row['parameters']:,} parameters, {row['steps']} steps in {row['hours']:.1f} hours, "
-    head += f"{row['target_tokens_per_second']:,.0f} target tokens/s; {row['signature']}"
+    head = f"{describe(flat(about))}\n\n{row['parameters']:,} parameters, {effort_note([row])}\n{row['signature']}"
     return f"{head}\n\n{lay_out(cells)}\n\non the validation part, greedy: {curve}"
 
 

@@ -18,22 +18,26 @@ class TorchSide:
 
     Parameters
     ----------
-    trainer : minisora.training.Trainer
-        Of the same training at its first step: its weights, its batches and its settings are taken over.
+    sora : SoraModel
+        Whose weights it begins with.
+    batches : minisora.training.batching.Batches
+    dev : list of (str, str)
+    tokenizers : sequence of two SoraTokenizer
+    config : TrainingConfig
+        Learning rate, clipping and seed count.
     epoch_steps : int
         Batches of an epoch.
     folder : path
     threads : int
     """
 
-    def __init__(self, trainer, epoch_steps, folder, threads):
+    def __init__(self, sora, batches, dev, tokenizers, config, epoch_steps, folder, threads):
         import torch
 
         torch.set_num_threads(threads)
         self.torch, self.epoch_steps, self.folder = torch, epoch_steps, folder
-        self.config, self.batches, self.dev = trainer.config, trainer.batches, trainer.dev
-        self.tokenizers = trainer.source_tokenizer, trainer.target_tokenizer
-        self.model = make_model(trainer.model)
+        self.config, self.batches, self.dev, self.tokenizers = config, batches, dev, tokenizers
+        self.model = make_model(sora)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate)
         self.epochs = []  # of each its seconds, target tokens and loss on dev
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +102,7 @@ class TorchSide:
             places = order[first : first + batch]
             ids, _ = german.pad([german.encode(texts[i]) for i in places])
             for i, row in zip(places, self.greedy(self.torch.from_numpy(ids), max_len), strict=True):
-                out[i] = english.decode(row, skip_special_tokens=True)
+                out[i] = english.decode(row, skip_special_tokens=False)
         return out
 
     def greedy(self, source, max_len):

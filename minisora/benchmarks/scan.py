@@ -23,6 +23,8 @@ from minisora.benchmarks.long_runs import (
     check_folders,
     command_line,
     describe,
+    digest,
+    effort_note,
     long_options,
     new_trainer,
     read_source,
@@ -65,12 +67,12 @@ def command(ctx, splits, seed, data, folder, minutes, threads, steps, smoke, as_
         check_folders(data, [file_name(part, split) for split in splits for part in ("train", "test")], folder, ORIGIN)
         runs = LongRuns(folder, minutes)
         most = SMOKE_COMMANDS if smoke else None
-        rows = [measure(runs, split, data, model, training, most) for split in splits]
+        rows = [measure(runs, split, data, model, training, most) for split in dict.fromkeys(splits)]
         source = read_source(data)
     rows = [row for row in rows if row is not None]
-    settings = {"command": command_line(ctx), "threads": threads, "model": model, "training": training, "smoke": smoke}
+    settings = {"command": command_line(ctx), "threads": threads, "model": model, "training": training}
     head = f"{settings['command']}\n{describe(model, training)}"
-    record = make_record(here, rows, source=source, **settings)
+    record = make_record(here, rows, source=source, stopped=runs.stopped, smoke=smoke, **settings)
     publish(record, f"{head}\n\n{table(rows)}\n\n{stopped_note(runs)}{source}", as_json, out)
     if runs.interrupted:
         ctx.exit(130)
@@ -78,15 +80,17 @@ def command(ctx, splits, seed, data, folder, minutes, threads, steps, smoke, as_
 
 def measure(runs, split, data, model, training, most):
     """The row of a split, of the first ``most`` test commands; None where the time ends before."""
-    settings = {"model": model, "training": training}
-    train, test = (read_commands(data / file_name(part, split)) for part in ("train", "test"))
+    files = [file_name(part, split) for part in ("train", "test")]
+    settings = {"model": model, "training": training, "most": most, "data": digest(data, files)}
+    train, test = (read_commands(data / name) for name in files)
     row = runs.row(
         f"{split}-{training['seed']}",
         settings,
         lambda home: begin(train, home, model, training),
         lambda trainer: judge(trainer, test[:most]),
     )
-    return None if row is None else row | {"case": split, "seed": training["seed"], "published": PUBLISHED[split]}
+    published = PUBLISHED[split] if most is None else "-"
+    return row and row | {"case": split, "seed": training["seed"], "published": published}
 
 
 def file_name(part, split):
@@ -123,12 +127,11 @@ def judge(trainer, test):
 
 def table(rows):
     """The rows for people."""
-    cells = [("split", "exact match, %", "published, %", "test commands", "steps", "hours", "target tokens/s")]
+    cells = [("split", "exact match, %", "published, %", "test commands", "hours")]
     for row in rows:
-        speed = f"{row['target_tokens_per_second']:,.0f}"
-        numbers = f"{row['exact_match']:.2f}", row["published"], f"{row['commands']:,}", str(row["steps"])
-        cells.append((row["case"], *numbers, f"{row['hours']:.2f}", speed))
-    return lay_out(cells)
+        numbers = f"{row['exact_match']:.2f}", row["published"], f"{row['commands']:,}", f"{row['hours']:.2f}"
+        cells.append((row["case"], *numbers))
+    return f"{lay_out(cells)}\n\n{effort_note(rows)}"
 
 
 def write_toy(folder):

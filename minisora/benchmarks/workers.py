@@ -7,6 +7,7 @@ one works while the others wait for their turn, so that a disturbance of the mac
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 from minisora.info import THREAD_VARIABLES
 
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 PAUSE = 0.05  # seconds between turns: a pool that has just worked goes on spinning for a while
 
 
@@ -122,6 +124,17 @@ def peak_memory_mib():
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
+def forget_peak():
+    """Let `peak_memory_mib` begin anew with what is held now, where the system can."""
+    path = Path("/proc/self/clear_refs")
+    if not path.exists():
+        return
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # what was freed goes back to the system, so that it is counted when it is needed again
+        trim(0)
+    path.write_text("5", encoding="utf-8")
+
+
 def memory_beyond(run):
     """MiB of memory that a function needs at its peak beyond the arrays that it returns; None where nobody can tell.
 
@@ -130,10 +143,7 @@ def memory_beyond(run):
     if not sys.platform.startswith("linux"):
         return None
     run()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:  # what was freed goes back to the system, so that it is counted when it is needed again
-        trim(0)
-    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak starts anew
+    forget_peak()
     before = peak_memory_mib()
     result = run()
     return round(peak_memory_mib() - before - sum(array.nbytes for array in result) / 2**20, 1)
@@ -141,6 +151,7 @@ def memory_beyond(run):
 
 def main(name, options):
     """The other side of a Worker: prepare the task; for every line on standard input run it and reply in JSON."""
+    end_with_parent()
     replies, sys.stdout = sys.stdout, sys.stderr  # whatever else prints must not get between the replies
     module, _, function = name.partition(":")
     task = getattr(import_module(module), function)(**json.loads(options))
@@ -148,6 +159,13 @@ def main(name, options):
         seconds, value = timed(task, float(line))
         reply = {"seconds": seconds, "value": value, "peak_memory_mib": peak_memory_mib()}
         print(json.dumps(reply), file=replies, flush=True)
+
+
+def end_with_parent():
+    """Let the process that started this one decide when it ends: Ctrl-C is for that one, and its end is ours."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def timed(task, at_least):

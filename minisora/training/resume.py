@@ -82,14 +82,20 @@ def restore_best(folder, step):
         point(folder, "best", f"step-{step}")
 
 
-def prune(folder, keep, best_step=None):
-    """Delete all checkpoints but the ``keep`` last ones and those of ``best_step``, ``latest`` and ``best``."""
+def prune(folder, keep, best_step=None, every=1):
+    """Delete all checkpoints but the ``keep`` last ones and those of ``best_step``, ``latest`` and ``best``.
+
+    Where a training was stopped it saved too; of the checkpoints that are at no multiple of ``every`` steps only those
+    that have a name stay, so that a training which was stopped often keeps what one keeps that was not.
+    """
     folder = Path(folder)
     steps = [path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal()]
     steps.sort(key=lambda path: int(path.name.removeprefix("step-")))
     pointers = [folder / name for name in ("latest", "best") if (folder / name).exists()]
     named = {f"step-{best_step}", *(pointer.read_text(encoding="utf-8").strip() for pointer in pointers)}
-    for path in steps[: max(0, len(steps) - keep)]:
+    odd = [path for path in steps if int(path.name.removeprefix("step-")) % every and path.name not in named]
+    regular = [path for path in steps if path not in odd]
+    for path in odd + regular[: max(0, len(regular) - keep)]:
         if path.name not in named:
             remove_folder(path)
 

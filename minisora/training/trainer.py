@@ -158,6 +158,7 @@ class Trainer:
             with Stopping(max_minutes) as stopping, replicas.sharing_cores():
                 reason = self._run(progress, last, replicas, meter, stopping)
                 best_step = self._finish(progress, reason)
+                reason = "interrupted" if stopping.reason() == "interrupted" else reason  # while it judged or saved
         finally:
             meter.close()
             replicas.close()
@@ -239,7 +240,7 @@ class Trainer:
 
     def _prune(self):
         if self.folder is not None:
-            prune(self.folder, self.config.keep, self.progress.best_step)
+            prune(self.folder, self.config.keep, self.progress.best_step, self.config.save_every)
 
     def _step(self, progress, replicas, meter):
         """One update: gradients of the accumulated batches, clipping, optimizer."""

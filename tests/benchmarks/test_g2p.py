@@ -57,7 +57,7 @@ def test_smoke_learns_and_reports(tmp_path):
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)
     assert record == json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
-    cases = ["hun-0", "hun-1", "jpn-0", "jpn-1", "hun-ensemble", "jpn-ensemble"]
+    cases = ["hun-0", "hun-1", "jpn-0", "jpn-1", "hun-ensemble-of-2", "jpn-ensemble-of-2"]
     assert [row["case"] for row in record["rows"]] == cases
     for row in record["rows"][:4]:
         assert row["steps"] == 250 and row["words"] == 20 and row["dev_wer"] < 90 and row["per"] < 60
@@ -96,7 +96,8 @@ def test_it_goes_on_where_it_was_stopped(tmp_path):
 
 
 def rows_of(language, rates, ensemble):
-    took = {"hours": 0.5, "target_tokens_per_second": 100.0, "language": language, "ensemble": False}
+    took = {"hours": 0.5, "target_tokens_per_second": 100.0, "steps": 7, "peak_memory_mib": 9.0}
+    took |= {"language": language, "ensemble": False}
     rows = [took | {"wer": wer, "per": per} for wer, per in rates]
     return [*rows, {"language": language, "ensemble": True, "wer": ensemble[0], "per": ensemble[1]}]
 
@@ -115,7 +116,7 @@ def test_means_and_spreads_by_hand():
         "7.00 / 2.00", "1.41 / 1.41", "5.00 / 1.50", "5.33 / 1.28",
     ]  # fmt: skip
     assert lines[3].split() == ["mean,", "WER", "7.00", "5.50", "6.11"]
-    assert lines[-1] == "2.00 hours in all, 100 target tokens/s"
+    assert lines[-1] == "28 steps in 2.00 hours, 100 target tokens/s, 9 MiB at the most"
 
 
 def test_one_seed_has_no_spread_and_no_ensemble():

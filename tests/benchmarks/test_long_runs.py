@@ -59,14 +59,37 @@ def test_a_finished_training_is_read_not_done_again(tmp_path, monkeypatch):
     _, row = run(tmp_path)
     monkeypatch.setattr(Trainer, "fit", None)
     assert run(tmp_path)[1] == row
-    kept = json.loads((tmp_path / "one" / "result.json").read_text(encoding="utf-8"))
-    assert kept == {"settings": SETTINGS, "row": row}
+    assert json.loads((tmp_path / "one" / "result.json").read_text(encoding="utf-8")) == row
 
 
-def test_a_result_of_other_settings_is_refused(tmp_path):
-    run(tmp_path)
-    with pytest.raises(click.UsageError, match=r"one/result.json was made with steps = 9, not 10: give another --fol"):
-        run(tmp_path, settings=SETTINGS | {"steps": 10})
+def test_the_memory_of_a_row_is_its_own(tmp_path):
+    held = np.ones(64 << 20, np.uint8)
+    _, row = run(tmp_path, name="large")
+    del held
+    _, small = run(tmp_path, name="small")
+    if row["peak_memory_mib"] is not None:
+        assert small["peak_memory_mib"] < row["peak_memory_mib"] - 40
+
+
+def test_the_largest_memory_of_all_calls_is_told(tmp_path):
+    run(tmp_path, minutes=1e-9)
+    (tmp_path / "one" / "peak.json").write_text("123456.0", encoding="utf-8")
+    assert run(tmp_path)[1]["peak_memory_mib"] == 123456.0
+
+
+@pytest.mark.parametrize("minutes", [None, 1e-9])
+def test_a_folder_that_was_begun_with_other_settings_is_refused(tmp_path, minutes):
+    """Finished or not; the setting that differs is named, also one that is new or gone."""
+    old = {"training": {"steps": 9, "betas": (0.9, 0.98)}, "seed": 0}
+    run(tmp_path, minutes, settings=old)
+    run(tmp_path, minutes, settings=old)
+    message = "one was begun with training steps = 9, not 10: give another --folder"
+    with pytest.raises(click.UsageError, match=message):
+        run(tmp_path, minutes, settings=old | {"training": {"steps": 10, "betas": (0.9, 0.98)}})
+    with pytest.raises(click.UsageError, match="begun with seed = 0, not None"):
+        run(tmp_path, minutes, settings={"training": old["training"]})
+    with pytest.raises(click.UsageError, match="begun with beams = None, not 5"):
+        run(tmp_path, minutes, settings=old | {"beams": 5})
 
 
 def test_a_stopped_training_ends_as_the_whole_one(tmp_path):
@@ -107,6 +130,32 @@ def test_a_look_that_was_lost_with_its_step_is_made_again(tmp_path):
     (home / "curve.jsonl").write_text('{"step": 3, "minutes": 1.0, "step_again": 99}\n', encoding="utf-8")
     run(tmp_path, **options)
     assert [one["step_again"] for one in read_curve(home)] == [3, 6, 9]
+
+
+def test_a_look_that_a_kill_came_before_is_made(tmp_path):
+    """The checkpoint of step 3 was written, its record was not."""
+
+    def killed(trainer):
+        if trainer.progress.step == 3:
+            raise KeyboardInterrupt
+        return look(trainer)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, look=killed, every=3)
+    assert read_curve(tmp_path / "one") == []
+    _, row = run(tmp_path, look=look, every=3)
+    assert [one["step"] for one in row["curve"]] == [3, 6, 9]
+
+
+def test_a_signal_in_the_last_step_is_not_swallowed(tmp_path, monkeypatch):
+    def late(stopping):
+        return "interrupted" if (tmp_path / "one" / "step-9").exists() else None
+
+    monkeypatch.setattr("minisora.training.stopping.Stopping.reason", late)
+    runs, row = run(tmp_path)
+    assert row is None and runs.interrupted and runs.stopped == "one at step 9 of 9"
+    monkeypatch.undo()
+    assert run(tmp_path)[1]["steps"] == 9
 
 
 def test_an_interrupted_training_says_so(tmp_path, monkeypatch):

@@ -8,9 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from minisora.benchmarks import multi30k, multi30k_data, multi30k_epochs, multi30k_tiny
+from minisora.benchmarks.long_runs import new_model
 from minisora.cli import cli
 from minisora.config import SoraConfig
 from minisora.model import SoraModel
+from minisora.training import TrainingConfig
 
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra parity")
 
@@ -25,7 +27,7 @@ def test_smoke_of_the_tiny_part(tmp_path):
     record = json.loads(result.stdout)
     assert record == json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     (row,) = record["rows"]
-    assert list(row["bleu"]) == list(multi30k_data.TESTS) and row["averaged"] == 2 and row["steps"] == 20
+    assert list(row["bleu"]) == list(multi30k_data.TESTS) and row["settings"]["averaged"] == 2 and row["steps"] == 20
     assert [one["step"] for one in row["curve"]] == [10, 20]
     assert "tok:none" in row["signature"]
 
@@ -50,7 +52,7 @@ def test_smoke_beside_torch(tmp_path):
     losses = {name: [one["dev_loss"] for one in epochs] for name, epochs in row["epochs"].items()}
     np.testing.assert_allclose(losses["ours"], losses["torch"], rtol=0.02)  # dropout draws others there
     assert row["ratio"]["torch"] == row["opponents"]["torch"] / row["ours"]
-    (tmp_path / "epochs" / "minisora" / "latest").unlink()
+    (tmp_path / "epochs-0" / "minisora" / "latest").unlink()
     assert json.loads(run(*options).stdout)["rows"] == [row]
 
 
@@ -59,32 +61,88 @@ def test_both_sides_go_on_where_they_were_stopped(tmp_path):
     options = ("--part", "epochs", "--folder", tmp_path)
     for where in ("1 of 2 (ours)", "1 of 2 (torch)", "2 of 2 (ours)"):
         stopped = run(*options, "--minutes", 1e-9).stdout
-        assert f"\n\nstopped: beside torch at epoch {where}; the same command goes on from here\n" in stopped
+        assert f"\n\nstopped: epochs-0 at epoch {where}; the same command goes on from here\n" in stopped
     assert "torch / ours" in run(*options, "--minutes", 1e-9).stdout
 
 
-@needs_torch
-def test_an_epoch_in_torch_is_resumed_exactly(tmp_path):
-    """Three epochs in one go, and two with a third in another process's place: the same weights, bit for bit."""
+def tiny_options(tmp_path, **changes):
+    """What the processes of both sides get."""
+    return {
+        "data": str(multi30k_data.write_toy(tmp_path / "data")), "folder": str(tmp_path), "epochs": 3, "batch": 7,
+        "model": multi30k_epochs.MODEL | multi30k_epochs.SMOKE, "training": multi30k_epochs.TRAINING, "most": 40,
+        "seed": 0, "threads": 1, "min_count": 2, "longest": 9, **changes,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def torch_side(tmp_path):
+    """A function that begins torch's training in a folder, or goes on with it."""
     from minisora.benchmarks.multi30k_torch import TorchSide
 
-    data = multi30k_data.write_toy(tmp_path / "data")
-    options = {
-        "data": str(data), "folder": str(tmp_path), "model": multi30k_epochs.MODEL | multi30k_epochs.SMOKE,
-        "training": multi30k_epochs.TRAINING, "epochs": 3, "batch": 7, "most": 40, "seed": 0, "threads": 1,
-    }  # fmt: skip
-    trainer, steps = multi30k_epochs.begin(options)
-    whole, parts = (TorchSide(trainer, steps, tmp_path / name, 1) for name in ("whole", "parts"))
+    options = tiny_options(tmp_path)
+    _, dev, tokenizers, training, steps = given = multi30k_epochs.setup(options)
+
+    def begin(name):
+        model = new_model(tokenizers, options["model"], 0)
+        batches, config = multi30k_epochs.batches_of(given), TrainingConfig(**training)
+        return TorchSide(model, batches, dev, tokenizers, config, steps, tmp_path / name, 1)
+
+    return begin
+
+
+@needs_torch
+def test_both_sides_make_the_same_steps(tmp_path):
+    """Without dropout nothing is left to chance: a large rate, a narrow clip, and the same losses epoch by epoch."""
+    model = multi30k_epochs.MODEL | multi30k_epochs.SMOKE | {"dropout": 0.0}
+    training = multi30k_epochs.TRAINING | {"learning_rate": 5e-3, "clip": 0.1}
+    options = tiny_options(tmp_path, model=model, training=training)
+    losses = []
+    for prepare in (multi30k_epochs.ours, multi30k_epochs.torch_eager):
+        task = prepare(**options)
+        for count in range(4):
+            reply = task()
+            assert len(reply["epochs"]) == count and ("translations" in reply) == (count == 3)
+        assert len(reply["translations"]) == 20
+        losses.append([one["dev_loss"] for one in reply["epochs"]])
+    assert losses[0][0] - losses[0][-1] > 0.1
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+@needs_torch
+def test_dropout_in_torch_is_that_of_the_config(torch_side):
+    model = torch_side("one").model
+    found = [module.p for module in model.modules() if type(module).__name__ == "Dropout"]
+    found += [module.dropout for module in model.modules() if type(module).__name__ == "MultiheadAttention"]
+    assert len(found) == 1 + 3 + 4 + 3 and set(found) == {0.1}
+
+
+@needs_torch
+def test_an_epoch_in_torch_is_resumed_exactly(torch_side):
+    """Three epochs in one go, and two with a third in another process's place: the same weights, bit for bit."""
+    whole, parts = torch_side("whole"), torch_side("parts")
     for _ in range(3):
         whole.train_epoch()
     for _ in range(2):
         parts.train_epoch()
-    parts = TorchSide(trainer, steps, tmp_path / "parts", 1)
+    parts = torch_side("parts")
     assert len(parts.epochs) == 2
     parts.train_epoch()
     for name, tensor in whole.model.state_dict().items():
         assert tensor.equal(parts.model.state_dict()[name]), name
     assert [one["dev_loss"] for one in whole.epochs] == [one["dev_loss"] for one in parts.epochs]
+
+
+@needs_torch
+def test_torch_translates_by_its_best_epoch(torch_side, monkeypatch):
+    side, losses = torch_side("one"), iter([3.0, 2.0, 4.0])
+    monkeypatch.setattr(side, "dev_loss", lambda: next(losses))
+    weights = []
+    for _ in range(3):
+        side.train_epoch()
+        weights.append({name: tensor.clone() for name, tensor in side.model.state_dict().items()})
+    assert len(side.translate(["w1 w2", "w3"], 4)) == 2
+    name = "projection.weight"
+    assert side.model.state_dict()[name].equal(weights[1][name]) and not weights[2][name].equal(weights[1][name])
 
 
 @needs_torch
@@ -166,15 +224,17 @@ def test_the_tables():
         "bleu": {"ours": 36.0, "torch": 36.5}, "published": {"elsewhere": 36.52}, "best_epoch": {"ours": 7, "torch": 8},
         "hours": {"ours": 0.25, "torch": 0.5}, "target_tokens_per_second": {"ours": 2000.0, "torch": 1000.0},
         "peak_memory_mib": {"ours": None, "torch": 7.0}, "parameters": {"ours": 9000, "torch": 9000},
+        "vocabularies": [1234, 77], "settings": {"seed": 0},
     }  # fmt: skip
     lines = multi30k_epochs.table(row).splitlines()
-    assert lines[0] == "de-en: 9,000 parameters, torch / ours 1.50"
+    assert lines[2] == "de-en: 1,234 German and 77 English words, 9,000 parameters, torch / ours 1.50"
     assert lines[-3].split() == ["ours", "100.0", "2,000", "0.25", "36.00", "7", "-"]
     assert lines[-1].split() == ["elsewhere", "36.52"]
     scores = dict.fromkeys(multi30k_data.TESTS, 40.0)
     row = {
-        "bleu": scores, "published": {"test_2016_flickr": 41.02}, "averaged": 10, "beams": 5, "parameters": 9000,
-        "steps": 7, "hours": 1.25, "target_tokens_per_second": 3000.0, "signature": "s",
+        "bleu": scores, "published": {"test_2016_flickr": 41.02}, "settings": {"averaged": 10, "beams": 5},
+        "parameters": 9000, "steps": 7, "hours": 1.25, "target_tokens_per_second": 3000.0, "signature": "s",
+        "peak_memory_mib": None,
         "curve": [{"bleu": 12.3, "minutes": 30.0}],
     }  # fmt: skip
     lines = multi30k_tiny.table(row).splitlines()

@@ -42,7 +42,7 @@ def test_the_mean_of_one_is_itself(make_model, pairs, tokenizer, tmp_path):
 
 def test_where_a_training_was_stopped_makes_no_difference(make_model, pairs, tokenizer, tmp_path):
     folder = train(make_model(), pairs, tokenizer, tmp_path, 4, 8)
-    assert {path.name for path in folder.glob("step-*")} == {f"step-{step}" for step in (3, 4, 6, 8, 9, 11)}
+    assert {path.name for path in folder.glob("step-*")} == {f"step-{step}" for step in (3, 6, 9, 11)}
     assert [path.name for path in last_checkpoints(folder, 3, 3)] == ["step-3", "step-6", "step-9"]
 
 
