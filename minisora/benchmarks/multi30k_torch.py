@@ -1,7 +1,7 @@
 """The PyTorch side of ``minisora bench multi30k``: the same model, from the same weights, on the same batches.
 
-Post-norm layers without a norm after the last, learned positions, Adam, the gradient clipped: ``nn.TransformerEncoder``
-and ``nn.TransformerDecoder`` between embeddings and a projection, in eager mode.
+Learned positions, Adam, the gradient clipped: ``nn.TransformerEncoder`` and ``nn.TransformerDecoder`` between
+embeddings and a projection, in eager mode; with pre-norm layers a norm follows the last one, with post-norm ones not.
 """
 
 import json
@@ -174,11 +174,15 @@ def make_model(sora):
             )
             options = {"dim_feedforward": config.d_ff, "dropout": config.dropout, "layer_norm_eps": config.norm_eps}
             options |= {"d_model": d_model, "nhead": config.num_heads, "batch_first": True}
+            options |= {"norm_first": config.norm == "pre"}
+            norms = [nn.LayerNorm(d_model, eps=config.norm_eps) if config.norm == "pre" else None for _ in range(2)]
             self.dropout = nn.Dropout(config.dropout)
             self.encoder = nn.TransformerEncoder(
-                nn.TransformerEncoderLayer(**options), config.num_encoder_layers, enable_nested_tensor=False
+                nn.TransformerEncoderLayer(**options), config.num_encoder_layers, norms[0], enable_nested_tensor=False
             )
-            self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(**options), config.num_decoder_layers)
+            self.decoder = nn.TransformerDecoder(
+                nn.TransformerDecoderLayer(**options), config.num_decoder_layers, norms[1]
+            )
             self.projection = nn.Linear(d_model, config.target_vocab_size)
 
         def embed(self, ids, table, positions):
@@ -223,9 +227,11 @@ def take_weights(model, weights, config):
         linear(theirs.linear1, f"{name}.feed_forward.w_1")
         linear(theirs.linear2, f"{name}.feed_forward.w_2")
         for number in range(1, norms + 1):
-            norm = getattr(theirs, f"norm{number}")
-            norm.weight.copy_(weights[f"{name}.norm_{number}.gamma"])
-            norm.bias.copy_(weights[f"{name}.norm_{number}.beta"])
+            norm(getattr(theirs, f"norm{number}"), f"{name}.norm_{number}")
+
+    def norm(theirs, name):
+        theirs.weight.copy_(weights[f"{name}.gamma"])
+        theirs.bias.copy_(weights[f"{name}.beta"])
 
     with torch.no_grad():
         for i, theirs in enumerate(model.encoder.layers):
@@ -233,4 +239,6 @@ def take_weights(model, weights, config):
         for i, theirs in enumerate(model.decoder.layers):
             layer(theirs, f"decoder.stack.layers.{i}", 3)
             attention(theirs.multihead_attn, f"decoder.stack.layers.{i}.cross_attention")
+        for side in ("encoder", "decoder") if config.norm == "pre" else ():
+            norm(getattr(model, side).norm, f"{side}.stack.norm")
         linear(model.projection, "decoder.projection")

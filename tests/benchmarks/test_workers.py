@@ -1,7 +1,10 @@
 """Processes that take turns."""
 
 import os
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +23,16 @@ def prepare(start, megabytes=0):
         count += 1
         time.sleep(0.01 * (count == start + 1))
         return {"count": count, "threads": os.environ["OPENBLAS_NUM_THREADS"], "process": os.getpid()}
+
+    return task
+
+def sleeper():
+    calls = []
+
+    def task():
+        calls.append(None)
+        time.sleep(60 * (len(calls) > 1))
+        return os.getpid()
 
     return task
 
@@ -84,3 +97,31 @@ def test_a_worker_that_dies_is_one_sentence(tasks, capfd):
     with Worker(f"{tasks}:broken", {}, 1) as worker, pytest.raises(ValueError, match="broken ended with code 1"):
         worker.run()
     assert "not today" in capfd.readouterr().err
+
+
+PARENT = """
+from minisora.benchmarks.workers import Worker
+worker = Worker("worker_tasks:sleeper", {}, 1)
+print(worker.run()["value"], flush=True)
+worker.run()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system must tell a process that its parent ended")
+def test_a_worker_ends_with_its_parent(tasks):
+    """A benchmark that is killed in the midst of a turn leaves nobody behind who goes on writing into its folder."""
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, encoding="utf-8")
+    worker = int(parent.stdout.readline())
+    assert is_running(worker)
+    parent.kill()
+    parent.communicate()
+    end = time.monotonic() + 20
+    while is_running(worker) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_running(worker)
+
+
+def is_running(number):
+    """Whether a process is there, and no zombie."""
+    path = Path(f"/proc/{number}/stat")
+    return path.exists() and path.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
