@@ -20,7 +20,7 @@ from minisora.training.stopping import Stopping
 EPOCHS, BATCH = 10, 128
 MODEL = {
     "d_model": 256, "num_heads": 8, "num_encoder_layers": 3, "num_decoder_layers": 3, "d_ff": 512, "dropout": 0.1,
-    "norm": "post", "positions": "learned", "max_len": 100,
+    "norm": "pre", "positions": "learned", "max_len": 100,
 }  # fmt: skip
 TRAINING = {"learning_rate": 5e-4, "schedule": "constant", "warmup_steps": 0, "clip": 1.0, "select": "loss"}
 SMOKE = {"d_model": 16, "num_heads": 2, "num_encoder_layers": 1, "num_decoder_layers": 1, "d_ff": 24}
