@@ -1,8 +1,9 @@
 """``minisora bench multi30k``: translation of image captions, from scratch, beside what others published.
 
-Two parts. ``epochs``: German to English, 3+3 layers, ten epochs beside the same in PyTorch, seconds an epoch and BLEU.
-``tiny``: English to German by a Transformer of 4+4 layers of width 128, beam 5, and the curve of BLEU over time. The
-data, 29,000 captions, are for research and education and not part of minisora.
+Three parts. ``epochs``: German to English, 3+3 layers, ten epochs beside the same in PyTorch, seconds an epoch and
+BLEU. ``profile``: where the time of such a step goes on either side. ``tiny``: English to German by a Transformer of
+4+4 layers of width 128, beam 5, and the curve of BLEU over time. The data, 29,000 captions, are for research and
+education and not part of minisora.
 
 References
 ----------
@@ -18,6 +19,7 @@ from pathlib import Path
 import click
 
 from minisora.benchmarks import multi30k_epochs as epochs
+from minisora.benchmarks import multi30k_profile as profile
 from minisora.benchmarks import multi30k_tiny as tiny
 from minisora.benchmarks.long_runs import (
     LongRuns,
@@ -31,7 +33,7 @@ from minisora.benchmarks.long_runs import (
 from minisora.benchmarks.multi30k_data import ORIGIN, files, write_toy
 from minisora.benchmarks.record import machine, make_record, publish
 
-PARTS = {"epochs": epochs, "tiny": tiny}
+PARTS = {"epochs": epochs, "profile": profile, "tiny": tiny}
 
 
 @click.command()
@@ -42,8 +44,8 @@ PARTS = {"epochs": epochs, "tiny": tiny}
 def command(ctx, parts, seed, data, folder, minutes, threads, steps, smoke, as_json, out):
     """Translation: BLEU and seconds an epoch beside PyTorch, and BLEU of a tiny Transformer beside published ones.
 
-    Needs the extra "scores" (sacrebleu), and for the part epochs "parity" (torch). Stopped by Ctrl-C or --minutes, the
-    same command goes on where it was.
+    Needs the extra "scores" (sacrebleu), and for the parts epochs and profile "parity" (torch). Stopped by Ctrl-C or
+    --minutes, the same command goes on where it was.
     """
     parts = list(dict.fromkeys(parts))
     check_options(parts, steps)
@@ -71,5 +73,5 @@ def check_options(parts, steps):
         raise click.UsageError("--steps belongs to the part tiny: the part epochs has ten epochs")
     if find_spec("sacrebleu") is None:
         raise click.UsageError("sacrebleu is not installed: pip install 'minisora[scores]'")
-    if "epochs" in parts and find_spec("torch") is None:
+    if {"epochs", "profile"} & set(parts) and find_spec("torch") is None:
         raise click.UsageError("torch is not installed: pip install 'minisora[parity]', or measure with --part tiny")

@@ -191,15 +191,7 @@ def test_sources(options):
 
 def torch_eager(**options):
     """Prepare torch's side, which works as `ours` does."""
-    from minisora.benchmarks.multi30k_torch import TorchSide
-    from minisora.training import TrainingConfig
-
-    _, dev, tokenizers, training, epoch_steps = given = setup(options)
-    side = TorchSide(
-        new_model(tokenizers, options["model"], options["seed"]), batches_of(given), dev, tokenizers,
-        TrainingConfig(**training), epoch_steps, Path(options["folder"]) / "torch", options["threads"],
-    )  # fmt: skip
-    calls = 0
+    side, calls = torch_side(options), 0
 
     def task():
         nonlocal calls
@@ -212,6 +204,17 @@ def torch_eager(**options):
         return reply
 
     return task
+
+
+def torch_side(options):
+    """Torch's training at its first step, or where it was left."""
+    from minisora.benchmarks.multi30k_torch import TorchSide
+    from minisora.training import TrainingConfig
+
+    _, dev, tokenizers, training, epoch_steps = given = setup(options)
+    model, config = new_model(tokenizers, options["model"], options["seed"]), TrainingConfig(**training)
+    folder = Path(options["folder"]) / "torch"
+    return TorchSide(model, batches_of(given), dev, tokenizers, config, epoch_steps, folder, options["threads"])
 
 
 def batches_of(given):

@@ -8,6 +8,8 @@ import json
 import math
 import time
 
+from minisora.training.batching import Position
+
 STATE = "state.safetensors"
 BEST = "best.safetensors"
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # of torch.optim.Adam, by parameter
@@ -46,21 +48,22 @@ class TorchSide:
 
     def train_epoch(self):
         """One epoch, its seconds without the evaluation; then save."""
-        from minisora.training.batching import Position
-
         number = len(self.epochs)
         self.torch.manual_seed(1000 * self.config.seed + number)  # of dropout: a resumed training draws alike
-        self.model.train()
-        position, begin, tokens = Position(number, 0), time.perf_counter(), 0
-        for _ in range(self.epoch_steps):
-            batch, position = self.batches.at(position)
-            tokens += self.step(*map(self.torch.from_numpy, batch))
+        begin = time.perf_counter()
+        tokens = self.train_steps(number, 0, self.epoch_steps)
         seconds = time.perf_counter() - begin
         record = {"seconds": round(seconds, 3), "target_tokens": tokens, "dev_loss": self.dev_loss()}
         if all(record["dev_loss"] < one["dev_loss"] for one in self.epochs):
             self.save(BEST, self.model.state_dict())
         self.epochs.append(record)
         self.save(STATE, self.state())
+
+    def train_steps(self, epoch, first, count):
+        """So many updates from batch ``first`` of an epoch on; return their target tokens."""
+        self.model.train()
+        batches = (self.batches.at(Position(epoch, first + i))[0] for i in range(count))
+        return sum(self.step(*map(self.torch.from_numpy, batch)) for batch in batches)
 
     def step(self, source, decoder_ids, targets):
         """One update; return its target tokens."""

@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from minisora.benchmarks import multi30k, multi30k_data, multi30k_epochs, multi30k_tiny
-from minisora.benchmarks.long_runs import new_model
+from minisora.benchmarks import multi30k, multi30k_data, multi30k_epochs, multi30k_profile, multi30k_tiny
 from minisora.cli import cli
 from minisora.config import SoraConfig
 from minisora.model import SoraModel
-from minisora.training import TrainingConfig
 
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra parity")
 
@@ -77,17 +75,8 @@ def tiny_options(tmp_path, **changes):
 @pytest.fixture
 def torch_side(tmp_path):
     """A function that begins torch's training in a folder, or goes on with it."""
-    from minisora.benchmarks.multi30k_torch import TorchSide
-
     options = tiny_options(tmp_path)
-    _, dev, tokenizers, training, steps = given = multi30k_epochs.setup(options)
-
-    def begin(name):
-        model = new_model(tokenizers, options["model"], 0)
-        batches, config = multi30k_epochs.batches_of(given), TrainingConfig(**training)
-        return TorchSide(model, batches, dev, tokenizers, config, steps, tmp_path / name, 1)
-
-    return begin
+    return lambda name: multi30k_epochs.torch_side(options | {"folder": str(tmp_path / name)})
 
 
 @needs_torch
@@ -166,6 +155,52 @@ def test_the_model_in_torch_is_ours(norm):
         logits = theirs(torch.from_numpy(source), torch.from_numpy(ids)).numpy()
     np.testing.assert_allclose(logits, model.forward(source, ids)[0], atol=2e-5)
     assert sum(one.numel() for one in theirs.parameters()) == model.num_parameters()
+
+
+@needs_torch
+def test_the_profile_adds_up(tmp_path):
+    result = run("--part", "profile", "--json")
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)["rows"]
+    ours, torch = (row["milliseconds"][side] for side in ("ours", "torch"))
+    assert list(ours) == list(torch) and len(ours) == 8
+    assert row["ratio"]["torch"] == pytest.approx(sum(torch.values()) / sum(ours.values()))
+    for kind in ("products of the linear layers", "clipping and Adam"):
+        assert ours[kind] > 0 and torch[kind] > 0
+
+
+@pytest.mark.parametrize(
+    ("file", "function", "kind"),
+    [
+        ("linear.py", "backward", "products of the linear layers"),
+        ("numba_product.py", "_product", "products of the linear layers"),
+        ("numba_attention.py", "_forward", "attention"),
+        ("numba_elementwise.py", "layer_norm_backward", "LayerNorm"),
+        ("numba_elementwise.py", "activation_dropout", "activation and dropout"),
+        ("numba_elementwise.py", "cross_entropy", "cross-entropy"),
+        ("numba_elementwise.py", "adam", "clipping and Adam"),
+        ("batching.py", "at", "everything else"),
+    ],
+)
+def test_functions_by_kind(file, function, kind):
+    assert multi30k_profile.kind_of(file, function) == kind
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("aten::addmm", "products of the linear layers"),
+        ("aten::_scaled_dot_product_flash_attention_for_cpu", "attention"),
+        ("aten::native_layer_norm_backward", "LayerNorm"),
+        ("aten::bernoulli_", "activation and dropout"),
+        ("aten::_log_softmax", "cross-entropy"),
+        ("aten::addcdiv_", "clipping and Adam"),
+        ("aten::embedding_dense_backward", "embeddings"),
+        ("aten::copy_", "everything else"),
+    ],
+)
+def test_operations_by_kind(operation, kind):
+    assert multi30k_profile.torch_kind(operation) == kind
 
 
 @pytest.mark.parametrize("part", ["tiny", pytest.param("epochs", marks=needs_torch)])
