@@ -74,7 +74,7 @@ def look(trainer, data, most):
 
 def judge(trainer, data, about):
     """BLEU of every test part, by the mean of the last checkpoints and beam search; of the first part also without."""
-    from minisora.training.averaging import average_checkpoints, last_checkpoints
+    from minisora.training import average_checkpoints, last_checkpoints
 
     tests = {part: read_part(data, part, "en", "de", about["most"]) for part in TESTS}
     tokenizer, every = trainer.source_tokenizer, trainer.config.save_every

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from minisora.checkpoint import load
-from minisora.training import Trainer, TrainingConfig
-from minisora.training.averaging import average_checkpoints, last_checkpoints
+from minisora.training import Trainer, TrainingConfig, average_checkpoints, last_checkpoints
 
 
 def train(model, pairs, tokenizer, folder, *stops, steps=11):
