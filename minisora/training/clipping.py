@@ -65,7 +65,10 @@ def scale_gradients(parameters, max_norm, norm):
     """Scale all gradients, whose joint norm is the 0-d array ``norm``, so that it becomes at most ``max_norm``."""
     if max_norm is None:
         return
+    xp = array_module(norm)
     # 1e-6 as in torch: a norm of 0 divides nothing
-    scale = array_module(norm).minimum(1.0, max_norm / (norm + 1e-6)).astype(parameters[0].grad.dtype)
+    scale = xp.minimum(1.0, max_norm / (norm + 1e-6)).astype(parameters[0].grad.dtype)
+    if xp is np and scale == 1:  # a GPU would have to be waited for
+        return
     for parameter in parameters:
         parameter.grad *= scale

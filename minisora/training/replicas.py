@@ -36,14 +36,13 @@ class Replicas:
     def __init__(self, model, shards, threads):
         self.models = [model, *(replica(model) for _ in range(shards - 1))]
         self._parameters = [[parameter for _, parameter in one.parameters()] for one in self.models]
-        at_once = min(threads, shards)
-        self._pool = ThreadPoolExecutor(at_once, "minisora-shard") if at_once > 1 else None
-        self._threads_each = max(1, num_threads() // at_once)
+        self._at_once = min(threads, shards)
+        self._pool = ThreadPoolExecutor(self._at_once, "minisora-shard") if self._at_once > 1 else None
+        self._threads_each = max(1, num_threads() // self._at_once)
 
     def zero_grad(self):
         """Set the gradients of all of them to zero."""
-        for model in self.models:
-            model.zero_grad()
+        self._at_the_same_time(lambda model: model.zero_grad(), self.models)
 
     def map(self, function, shards):
         """``[function(model, shard) for each shard]``, each with its own model."""
@@ -66,10 +65,19 @@ class Replicas:
         return threadpool_limits(self._threads_each, user_api="blas")
 
     def gather(self):
-        """Add the replicas' gradients into the first model's, in order."""
+        """Add the replicas' gradients into the first model's, in order; each thread has a part of every array."""
+        self._at_the_same_time(self._gather, range(self._at_once))
+
+    def _gather(self, part):
         for parameters in self._parameters[1:]:
             for parameter, own in zip(self._parameters[0], parameters, strict=True):
-                parameter.grad += own.grad
+                rows = len(own.grad)
+                here = slice(part * rows // self._at_once, (part + 1) * rows // self._at_once)
+                parameter.grad[here] += own.grad[here]
+
+    def _at_the_same_time(self, function, arguments):
+        for _ in (map if self._pool is None else self._pool.map)(function, arguments):
+            pass
 
     def close(self):
         """End the threads."""
