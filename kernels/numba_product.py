@@ -96,11 +96,25 @@ def _product_of_few(progress, a, packed, bias, out):
 @njit(**KERNEL)
 def _tile(out, block, packed, s, bias, tile):
     """The entries of strip s in the first rows of out: block times the strip, and the bias."""
-    _, inner, strip = packed.shape
+    strip = packed.shape[2]
     rows, columns = min(_ROWS, len(out)), min(strip, out.shape[1] - s * strip)
-    multiply(tile, block, packed[s], rows, columns, min(_INNER, inner))
-    for k in range(_INNER, inner, _INNER):
-        multiply_add(tile, block[:, k:], packed[s, k:], rows, columns, min(_INNER, inner - k))
+    if columns == strip:
+        here = out[:, s * strip : (s + 1) * strip]
+        _sum(here, block, packed[s], rows, columns)
+        for i in range(rows):
+            for j in range(strip):
+                here[i, j] += bias[s * strip + j]
+        return
+    _sum(tile, block, packed[s], rows, columns)
     for i in range(rows):
         for j in range(columns):
             out[i, s * strip + j] = tile[i, j] + bias[s * strip + j]
+
+
+@njit(**KERNEL)
+def _sum(c, block, strip, rows, columns):
+    """c = the first rows of block times a strip, in parts along the inner length that fit the nearest cache."""
+    inner = len(strip)
+    multiply(c, block, strip, rows, columns, min(_INNER, inner))
+    for k in range(_INNER, inner, _INNER):
+        multiply_add(c, block[:, k:], strip[k:], rows, columns, min(_INNER, inner - k))
