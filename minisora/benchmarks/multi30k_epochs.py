@@ -1,8 +1,8 @@
 """The first part of ``minisora bench multi30k``: ten epochs German to English, beside PyTorch epoch by epoch.
 
 Both sides begin with the same weights and see the same batches in the same order; each is a process that trains one
-epoch when it is its turn. An epoch's seconds are those of the training alone. Of each side the epoch with the lowest
-loss on the validation part translates the test part, greedily.
+epoch when it is its turn: so many batches as hold all captions once. An epoch's seconds are those of the training
+alone. Of each side the epoch with the lowest loss on the validation part translates the test part, greedily.
 """
 
 from contextlib import ExitStack
@@ -11,13 +11,14 @@ from statistics import median
 
 from tqdm import tqdm
 
-from minisora.benchmarks.long_runs import describe, flat, new_model, new_trainer
+from minisora.benchmarks.long_runs import describe, flat, new_model
 from minisora.benchmarks.multi30k_data import bleu, read_part
 from minisora.benchmarks.record import lay_out
 from minisora.benchmarks.workers import Worker
 from minisora.training.stopping import Stopping
 
 EPOCHS, BATCH = 10, 128
+POOL = 10  # batches that are drawn together and sorted by length: less padding, and still lengths in every order
 MODEL = {
     "d_model": 256, "num_heads": 8, "num_encoder_layers": 3, "num_decoder_layers": 3, "d_ff": 512, "dropout": 0.1,
     "norm": "pre", "positions": "learned", "max_len": 100,
@@ -35,8 +36,9 @@ def settings(options):
     smoke = options["smoke"]
     sizes = {"epochs": 2, "batch": 7, "most": 40} if smoke else {"epochs": EPOCHS, "batch": BATCH, "most": None}
     model = MODEL | (SMOKE if smoke else {})
-    own = {"model": model, "training": TRAINING, "longest": LONGEST, "min_count": MIN_COUNT, **sizes}
-    return {name: value for name, value in options.items() if name != "data"} | own
+    own = {"model": model, "embeddings": "Glorot", "training": TRAINING, "pool": POOL}
+    own |= {"longest": LONGEST, "min_count": MIN_COUNT}
+    return {name: value for name, value in options.items() if name != "data"} | own | sizes
 
 
 def measure(runs, options):
@@ -123,19 +125,32 @@ def setup(options):
     training = options["training"] | {
         "steps": options["epochs"] * epoch_steps, "seed": options["seed"], "shards": options["threads"],
         "batch_examples": options["batch"], "batch_tokens": options["batch"] * 2 * (options["model"]["max_len"] + 1),
-        "chunk_examples": len(train), "backend": "numba",
+        "chunk_examples": options["pool"] * options["batch"], "backend": "numba",
         **dict.fromkeys(("eval_every", "save_every", "log_every"), epoch_steps),
     }  # fmt: skip
     return train, dev, tokenizers, training, epoch_steps
 
 
+def begin(options, tokenizers):
+    """The model that both sides begin with: as published, the embeddings too are drawn by Glorot's formula."""
+    import numpy as np
+
+    model, rng = new_model(tokenizers, options["model"], options["seed"]), np.random.default_rng([options["seed"], 1])
+    for side in (model.encoder.embedded, model.decoder.embedded):
+        for table in (side.embedding.table.data, side.positions.table.data):
+            limit = np.sqrt(6 / sum(table.shape))
+            table[...] = rng.uniform(-limit, limit, table.shape)
+    return model
+
+
 def ours(**options):
     """Prepare minisora's side: the first call says what is there, each other trains an epoch, the last translates."""
+    from minisora.training import Trainer, TrainingConfig
     from minisora.training.resume import has_checkpoint
 
     train, dev, tokenizers, training, epoch_steps = setup(options)
-    folder = Path(options["folder"]) / "minisora"
-    trainer = new_trainer(train, tokenizers, options["model"], training, folder, dev)
+    model, config, folder = begin(options, tokenizers), TrainingConfig(**training), Path(options["folder"]) / "minisora"
+    trainer = Trainer(model, train, *tokenizers, config, dev=dev, folder=folder)
     resume, calls = has_checkpoint(trainer.folder), 0
 
     def task():
@@ -212,9 +227,10 @@ def torch_side(options):
     from minisora.training import TrainingConfig
 
     _, dev, tokenizers, training, epoch_steps = given = setup(options)
-    model, config = new_model(tokenizers, options["model"], options["seed"]), TrainingConfig(**training)
+    model, config = begin(options, tokenizers), TrainingConfig(**training)
     folder = Path(options["folder"]) / "torch"
-    return TorchSide(model, batches_of(given), dev, tokenizers, config, epoch_steps, folder, options["threads"])
+    sizes = {"pool": options["pool"], "epoch_steps": epoch_steps, "threads": options["threads"]}
+    return TorchSide(model, batches_of(given), dev, tokenizers, config, folder, **sizes)
 
 
 def batches_of(given):

@@ -105,7 +105,7 @@ def torch_eager(**options):
     def task():
         nonlocal step
         with profile(activities=[ProfilerActivity.CPU]) as found:
-            side.train_steps(0, step, options["profiled_steps"])
+            side.train_steps(step, options["profiled_steps"])
         step += options["profiled_steps"]
         times = Counter()
         for event in found.key_averages():

@@ -27,17 +27,17 @@ class TorchSide:
     tokenizers : sequence of two SoraTokenizer
     config : TrainingConfig
         Learning rate, clipping and seed count.
-    epoch_steps : int
-        Batches of an epoch.
     folder : path
+    pool, epoch_steps : int
+        Batches that are drawn together, and those of an epoch.
     threads : int
     """
 
-    def __init__(self, sora, batches, dev, tokenizers, config, epoch_steps, folder, threads):
+    def __init__(self, sora, batches, dev, tokenizers, config, folder, *, pool, epoch_steps, threads):
         import torch
 
         torch.set_num_threads(threads)
-        self.torch, self.epoch_steps, self.folder = torch, epoch_steps, folder
+        self.torch, self.pool, self.epoch_steps, self.folder = torch, pool, epoch_steps, folder
         self.config, self.batches, self.dev, self.tokenizers = config, batches, dev, tokenizers
         self.model = make_model(sora)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate)
@@ -51,7 +51,7 @@ class TorchSide:
         number = len(self.epochs)
         self.torch.manual_seed(1000 * self.config.seed + number)  # of dropout: a resumed training draws alike
         begin = time.perf_counter()
-        tokens = self.train_steps(number, 0, self.epoch_steps)
+        tokens = self.train_steps(number * self.epoch_steps, self.epoch_steps)
         seconds = time.perf_counter() - begin
         record = {"seconds": round(seconds, 3), "target_tokens": tokens, "dev_loss": self.dev_loss()}
         if all(record["dev_loss"] < one["dev_loss"] for one in self.epochs):
@@ -59,10 +59,10 @@ class TorchSide:
         self.epochs.append(record)
         self.save(STATE, self.state())
 
-    def train_steps(self, epoch, first, count):
-        """So many updates from batch ``first`` of an epoch on; return their target tokens."""
+    def train_steps(self, first, count):
+        """So many updates from batch number ``first`` on; return their target tokens."""
         self.model.train()
-        batches = (self.batches.at(Position(epoch, first + i))[0] for i in range(count))
+        batches = (self.batches.at(Position(*divmod(first + i, self.pool)))[0] for i in range(count))
         return sum(self.step(*map(self.torch.from_numpy, batch)) for batch in batches)
 
     def step(self, source, decoder_ids, targets):

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from minisora.benchmarks import multi30k, multi30k_data, multi30k_epochs, multi30k_profile, multi30k_tiny
+from minisora.benchmarks.long_runs import new_model
 from minisora.cli import cli
 from minisora.config import SoraConfig
 from minisora.model import SoraModel
@@ -68,7 +69,7 @@ def tiny_options(tmp_path, **changes):
     return {
         "data": str(multi30k_data.write_toy(tmp_path / "data")), "folder": str(tmp_path), "epochs": 3, "batch": 7,
         "model": multi30k_epochs.MODEL | multi30k_epochs.SMOKE, "training": multi30k_epochs.TRAINING, "most": 40,
-        "seed": 0, "threads": 1, "min_count": 2, "longest": 9, **changes,
+        "seed": 0, "threads": 1, "min_count": 2, "longest": 9, "pool": 4, **changes,
     }  # fmt: skip
 
 
@@ -95,6 +96,18 @@ def test_both_sides_make_the_same_steps(tmp_path):
         losses.append([one["dev_loss"] for one in reply["epochs"]])
     assert losses[0][0] - losses[0][-1] > 0.1
     np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_embeddings_begin_by_glorot(tmp_path):
+    """Uniform of variance 2 / (rows + columns), tokens and positions alike; the other parameters as they are."""
+    options = tiny_options(tmp_path, model=multi30k_epochs.MODEL | multi30k_epochs.SMOKE | {"d_model": 64})
+    tokenizers = multi30k_epochs.setup(options)[2]
+    model, plain = multi30k_epochs.begin(options, tokenizers), new_model(tokenizers, options["model"], 0)
+    for (name, one), (_, other) in zip(model.parameters(), plain.parameters(), strict=True):
+        if name.endswith(".table"):
+            assert one.data.std() == pytest.approx((2 / sum(one.data.shape)) ** 0.5, rel=0.1)
+        else:
+            np.testing.assert_array_equal(one.data, other.data)
 
 
 @needs_torch
