@@ -28,6 +28,7 @@ from minisora.benchmarks.long_runs import (
     effort_note,
     long_options,
     new_trainer,
+    place,
     read_source,
     stopped_note,
 )
@@ -94,7 +95,7 @@ def files(language):
 def measure(runs, language, seed, data, model, training):
     """The row of one training; None where the time ends before."""
     training = training | {"seed": seed}
-    train, dev, test = (read_words(data / name) for name in files(language))
+    train, dev, test = (read_words(place(data, name)) for name in files(language))
     row = runs.row(
         f"{language}-{seed}",
         {"model": model, "training": training, "beams": BEAMS, "data": digest(data, files(language))},
@@ -141,7 +142,7 @@ def together(runs, language, data, model, training, seeds):
 
     def make(home):
         members = [load(runs.folder / f"{language}-{seed}") for seed in range(seeds)]
-        test = read_words(data / files(language)[-1])
+        test = read_words(place(data, files(language)[-1]))
         wer, per = rates(Ensemble([one.model for one in members]), *members[0][1:], test)
         return {"case": home.name, "language": language, "ensemble": True, "seeds": seeds, "wer": wer, "per": per}
 

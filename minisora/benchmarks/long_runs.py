@@ -43,18 +43,24 @@ def check_folders(data, files, folder, origin):
     if data is None:
         raise click.UsageError(f"expected --data, a folder with {files[0]} and others ({origin})")
     for name in files:
-        if not (data / name).is_file():
+        if not place(data, name).is_file():
             raise click.UsageError(f"no data: looked for {data / name} and found none ({origin})")
     if folder is None:
         raise click.UsageError("expected --folder, where the trainings are kept, which take hours, to go on with")
     folder.mkdir(parents=True, exist_ok=True)
 
 
+def place(data, name):
+    """Where a file of the data is: in the folder itself, or in one of its folders, as in the repositories."""
+    found = sorted(data.glob(f"*/{name}"))
+    return data / name if (data / name).is_file() or not found else found[0]
+
+
 def digest(data, files):
     """Of the contents of some files: other data are another measurement."""
     found = hashlib.blake2b(digest_size=16)
     for name in files:
-        content = (data / name).read_bytes()
+        content = place(data, name).read_bytes()
         found.update(len(content).to_bytes(8, "little") + content)
     return found.hexdigest()
 

@@ -1,5 +1,6 @@
 """Multi30k as the benchmark reads it: captions in lower case, cut into words, one a line; BLEU as it is published."""
 
+from minisora.benchmarks.long_runs import place
 from minisora.files import replace_file
 
 ORIGIN = "github.com/multi30k/dataset, data/task1/tok"
@@ -19,7 +20,7 @@ def files():
 
 def read_part(data, part, source, target, most=None):
     """Pairs (source, target), the first ``most`` of them; ValueError where the files are not equally long."""
-    texts = [(data / file_name(part, language)).read_text(encoding="utf-8") for language in (source, target)]
+    texts = [place(data, file_name(part, language)).read_text(encoding="utf-8") for language in (source, target)]
     lines = [text.removesuffix("\n").split("\n") for text in texts]
     if len(lines[0]) != len(lines[1]):
         counts = f"{len(lines[0])} and {len(lines[1])}"

@@ -27,6 +27,7 @@ from minisora.benchmarks.long_runs import (
     effort_note,
     long_options,
     new_trainer,
+    place,
     read_source,
     stopped_note,
 )
@@ -82,7 +83,7 @@ def measure(runs, split, data, model, training, most):
     """The row of a split, of the first ``most`` test commands; None where the time ends before."""
     files = [file_name(part, split) for part in ("train", "test")]
     settings = {"model": model, "training": training, "most": most, "data": digest(data, files)}
-    train, test = (read_commands(data / name) for name in files)
+    train, test = (read_commands(place(data, name)) for name in files)
     row = runs.row(
         f"{split}-{training['seed']}",
         settings,

@@ -13,6 +13,7 @@ from minisora.benchmarks.long_runs import (
     command_line,
     describe,
     long_options,
+    place,
     read_curve,
     stopped_note,
 )
@@ -195,4 +196,8 @@ def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(click.UsageError, match="expected --folder, where the trainings are kept"):
         check_folders(tmp_path, ["a.tsv"], None, "somewhere")
     check_folders(tmp_path, ["a.tsv"], tmp_path / "new" / "one", "somewhere")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "a.tsv").rename(tmp_path / "parts" / "a.tsv")  # as repositories keep them
+    check_folders(tmp_path, ["a.tsv"], tmp_path, "somewhere")
+    assert place(tmp_path, "a.tsv") == tmp_path / "parts" / "a.tsv"
     assert (tmp_path / "new" / "one").is_dir()
