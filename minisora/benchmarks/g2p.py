@@ -13,15 +13,13 @@ large batches, high dropout, label smoothing.
 """
 
 import random
-import tempfile
-from pathlib import Path
+from functools import partial
 from statistics import mean, stdev
 
 import click
 
 from minisora.benchmarks.long_runs import (
-    LongRuns,
-    check_folders,
+    begun,
     command_line,
     describe,
     digest,
@@ -62,18 +60,14 @@ def command(ctx, languages, seeds, data, folder, minutes, threads, steps, smoke,
     here = machine()  # before our own load
     model, training = (MODEL | SMOKE, TRAINING | SMOKE_TRAINING) if smoke else (MODEL, TRAINING)
     training = training | {"shards": threads} | ({"steps": steps} if steps else {})
-    with tempfile.TemporaryDirectory() as temporary:
-        if smoke and data is None:
-            data = make_toy_languages(Path(temporary), languages)
-        folder = Path(temporary) / "trainings" if smoke and folder is None else folder
-        languages = list(dict.fromkeys(languages))
-        check_folders(data, [name for language in languages for name in files(language)], folder, ORIGIN)
-        runs = LongRuns(folder, minutes)
+    languages = list(dict.fromkeys(languages))
+    needed = [name for language in languages for name in files(language)]
+    write_toy = partial(make_toy_languages, languages=languages)
+    with begun(data, folder, minutes, smoke, write_toy, needed, ORIGIN) as (data, runs):
         rows = [measure(runs, name, seed, data, model, training) for name in languages for seed in range(seeds)]
-        rows = [row for row in rows if row is not None]
         rows += [together(runs, name, data, model, training, seeds) for name in languages if seeds > 1]
-        rows = [row for row in rows if row is not None]
         source = read_source(data)
+    rows = [row for row in rows if row is not None]
     told = {"beams": BEAMS, "seeds": f"0 to {seeds - 1}"}
     settings = {"command": command_line(ctx), "model": model, "training": training, "stopped": runs.stopped, **told}
     head = f"{settings['command']}\n{describe(model, training, told)}"
@@ -219,6 +213,7 @@ def mean_of(rows, name):
 
 def make_toy_languages(folder, languages):
     """Write tiny languages for --smoke: a letter a phone, but "sz" is one, and a letter twice is a long one."""
+    folder.mkdir(parents=True, exist_ok=True)
     for number, language in enumerate(languages):
         rng = random.Random(number)
         for part, size in (("train", 200), ("dev", 20), ("test", 20)):

@@ -3,15 +3,16 @@
 import hashlib
 import json
 import sys
+import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean
 
 import click
 
-from minisora.benchmarks.record import record_options
+from minisora.benchmarks.record import record_options, write_json
 from minisora.benchmarks.workers import forget_peak, peak_memory_mib
-from minisora.commands.output import finite
 from minisora.files import replace_file
 
 RESULT = "result.json"
@@ -36,6 +37,20 @@ def long_options(function):
     for option in reversed(options):
         function = option(function)
     return function
+
+
+@contextmanager
+def begun(data, folder, minutes, smoke, write_toy, files, origin):
+    """The data and the `LongRuns` of a command; with ``smoke``, toy data and a passing folder where none is given.
+
+    ``write_toy(folder)`` writes those data; ``files`` must be there, and ``origin`` says where they come from.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        if smoke and data is None:
+            data = write_toy(Path(temporary) / "data")
+        folder = Path(temporary) / "trainings" if smoke and folder is None else folder
+        check_folders(data, files, folder, origin)
+        yield data, LongRuns(folder, minutes)
 
 
 def check_folders(data, files, folder, origin):
@@ -146,10 +161,10 @@ class LongRuns:
         if self.stopped is not None:
             return None
         home.mkdir(parents=True, exist_ok=True)
-        keep_json(home / SETTINGS, settings)
+        write_json(home / SETTINGS, settings)
         found = make(home)
         if found is not None:
-            keep_json(home / RESULT, found)
+            write_json(home / RESULT, found)
         return found
 
     def row(self, name, settings, make_trainer, judge, *, look=None, every=None):
@@ -272,7 +287,7 @@ def note_peak(home):
     path, peak = home / PEAK, peak_memory_mib()
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     peak = max((one for one in (peak, before) if one is not None), default=None)
-    keep_json(path, peak)
+    write_json(path, peak)
     return peak
 
 
@@ -299,9 +314,3 @@ def effort_note(rows):
     peaks = [row["peak_memory_mib"] for row in rows if row["peak_memory_mib"] is not None]
     memory = f", {max(peaks):.0f} MiB at the most" if peaks else ""
     return f"{sum(row['steps'] for row in rows):,} steps in {hours:.2f} hours, {speed:,.0f} target tokens/s{memory}"
-
-
-def keep_json(path, value):
-    """Write plain values to a file, whole."""
-    text = json.dumps(finite(value), ensure_ascii=False, indent=2, allow_nan=False)
-    replace_file(path, f"{text}\n".encode())

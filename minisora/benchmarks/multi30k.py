@@ -12,9 +12,7 @@ Reasons: An Empirical Revisiting on the Need for Visual Context in Multimodal Ma
 Transformer-tiny.
 """
 
-import tempfile
 from importlib.util import find_spec
-from pathlib import Path
 
 import click
 
@@ -22,8 +20,7 @@ from minisora.benchmarks import multi30k_epochs as epochs
 from minisora.benchmarks import multi30k_profile as profile
 from minisora.benchmarks import multi30k_tiny as tiny
 from minisora.benchmarks.long_runs import (
-    LongRuns,
-    check_folders,
+    begun,
     command_line,
     digest,
     long_options,
@@ -50,12 +47,7 @@ def command(ctx, parts, seed, data, folder, minutes, threads, steps, smoke, as_j
     parts = list(dict.fromkeys(parts))
     check_options(parts, steps)
     here = machine()  # before our own load
-    with tempfile.TemporaryDirectory() as temporary:
-        if smoke and data is None:
-            data = write_toy(Path(temporary) / "data")
-        folder = Path(temporary) if smoke and folder is None else folder
-        check_folders(data, files(), folder, ORIGIN)
-        runs = LongRuns(folder, minutes)
+    with begun(data, folder, minutes, smoke, write_toy, files(), ORIGIN) as (data, runs):
         options = {"data": str(data), "digest": digest(data, files()), "seed": seed, "threads": threads, "smoke": smoke}
         rows = [PARTS[part].measure(runs, options | {"steps": steps} if part == "tiny" else options) for part in parts]
         source = read_source(data)

@@ -8,7 +8,7 @@ import json
 import math
 import time
 
-from minisora.training.batching import Position
+from minisora.training.batching import Position, batches_by_length
 
 STATE = "state.safetensors"
 BEST = "best.safetensors"
@@ -77,15 +77,11 @@ class TorchSide:
 
     def dev_loss(self):
         """Nats per target token of the dev pairs."""
-        from minisora.training.batching import cut_to_budget, encode_pairs, pad_pairs
-
         torch, total, count = self.torch, 0.0, 0
-        encoded = encode_pairs(self.dev, *self.tokenizers)
-        encoded.sort(key=lambda pair: len(pair[0]))
         self.model.eval()
         with torch.inference_mode():
-            for run in cut_to_budget(encoded, 8192):
-                source, decoder_ids, targets = map(torch.from_numpy, pad_pairs(run, *self.tokenizers))
+            for batch in batches_by_length(self.dev, *self.tokenizers, 8192):
+                source, decoder_ids, targets = map(torch.from_numpy, batch)
                 logits, pad = self.model(source, decoder_ids).flatten(0, 1), self.model.pad_id
                 total += torch.nn.functional.cross_entropy(
                     logits, targets.flatten(), ignore_index=pad, reduction="sum"

@@ -1,13 +1,12 @@
 """What every benchmark reports: machine, versions, rows; as a table or as JSON."""
 
-import json
 import os
 import platform
 from pathlib import Path
 
 import click
 
-from minisora.commands.output import finite, json_option, print_json
+from minisora.commands.output import json_option, print_json, to_json
 from minisora.files import replace_file
 from minisora.info import blas, version_of
 from minisora.kernels.threads import usable_cores
@@ -50,12 +49,16 @@ def machine():
 def publish(record, table, as_json, out):
     """Write the record to ``out`` where given, at once; print the JSON object alone, or the table."""
     if out is not None:
-        text = json.dumps(finite(record), ensure_ascii=False, indent=2, allow_nan=False)
-        replace_file(out, f"{text}\n".encode())
+        write_json(out, record)
     if as_json:
         print_json(record)
     else:
         click.echo(table)
+
+
+def write_json(path, content):
+    """Write plain values to a file, whole."""
+    replace_file(path, f"{to_json(content)}\n".encode())
 
 
 def lay_out(rows):

@@ -13,14 +13,11 @@ Solve Compositional Tasks", 2022, and Csordas et al., "The Devil is in the Detai
 
 import itertools
 import random
-import tempfile
-from pathlib import Path
 
 import click
 
 from minisora.benchmarks.long_runs import (
-    LongRuns,
-    check_folders,
+    begun,
     command_line,
     describe,
     digest,
@@ -61,13 +58,8 @@ def command(ctx, splits, seed, data, folder, minutes, threads, steps, smoke, as_
     here = machine()  # before our own load
     model, training = (MODEL | SMOKE, TRAINING | SMOKE_TRAINING) if smoke else (MODEL, TRAINING)
     training = training | {"seed": seed, "shards": threads} | ({"steps": steps} if steps else {})
-    with tempfile.TemporaryDirectory() as temporary:
-        if smoke and data is None:
-            data = write_toy(Path(temporary) / "data")
-        folder = Path(temporary) if smoke and folder is None else folder
-        check_folders(data, [file_name(part, split) for split in splits for part in ("train", "test")], folder, ORIGIN)
-        runs = LongRuns(folder, minutes)
-        most = SMOKE_COMMANDS if smoke else None
+    most, needed = SMOKE_COMMANDS if smoke else None, [name for split in splits for name in files(split)]
+    with begun(data, folder, minutes, smoke, write_toy, needed, ORIGIN) as (data, runs):
         rows = [measure(runs, split, data, model, training, most) for split in dict.fromkeys(splits)]
         source = read_source(data)
     rows = [row for row in rows if row is not None]
@@ -81,9 +73,8 @@ def command(ctx, splits, seed, data, folder, minutes, threads, steps, smoke, as_
 
 def measure(runs, split, data, model, training, most):
     """The row of a split, of the first ``most`` test commands; None where the time ends before."""
-    files = [file_name(part, split) for part in ("train", "test")]
-    settings = {"model": model, "training": training, "most": most, "data": digest(data, files)}
-    train, test = (read_commands(place(data, name)) for name in files)
+    settings = {"model": model, "training": training, "most": most, "data": digest(data, files(split))}
+    train, test = (read_commands(place(data, name)) for name in files(split))
     row = runs.row(
         f"{split}-{training['seed']}",
         settings,
@@ -92,6 +83,11 @@ def measure(runs, split, data, model, training, most):
     )
     published = PUBLISHED[split] if most is None else "-"
     return row and row | {"case": split, "seed": training["seed"], "published": published}
+
+
+def files(split):
+    """Names of a split's files: train, test."""
+    return [file_name(part, split) for part in ("train", "test")]
 
 
 def file_name(part, split):

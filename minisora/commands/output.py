@@ -9,8 +9,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def print_json(content):
-    """Print one JSON object; a number that JSON cannot say (NaN, infinity) becomes null."""
-    click.echo(json.dumps(finite(content), ensure_ascii=False, indent=2, allow_nan=False))
+    """Print one JSON object."""
+    click.echo(to_json(content))
+
+
+def to_json(content):
+    """JSON for people to read as well; a number that it cannot say (NaN, infinity) becomes null."""
+    return json.dumps(finite(content), ensure_ascii=False, indent=2, allow_nan=False)
 
 
 def finite(content):

@@ -5,11 +5,10 @@ References
 Vaswani et al., "Attention Is All You Need", 2017, section 6.1: the mean of the last 5 checkpoints, or of 20.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from minisora.checkpoint import load
+from minisora.training.resume import checkpoints
 
 
 def last_checkpoints(folder, count, every):
@@ -28,11 +27,10 @@ def last_checkpoints(folder, count, every):
     ValueError
         When there are fewer: the training's ``keep`` says how many stay.
     """
-    found = {int(path.name.removeprefix("step-")): path for path in Path(folder).glob("step-*")}
-    steps = sorted(step for step in found if step % every == 0)[-count:]
-    if len(steps) < count:
-        raise ValueError(f"expected {count} checkpoints at multiples of {every} steps in {folder}, got {len(steps)}")
-    return [found[step] for step in steps]
+    regular = [path for step, path in checkpoints(folder).items() if step % every == 0]
+    if len(regular) < count:
+        raise ValueError(f"expected {count} checkpoints at multiples of {every} steps in {folder}, got {len(regular)}")
+    return regular[-count:]
 
 
 def average_checkpoints(folders):

@@ -95,6 +95,14 @@ class Batches:
         return pad_pairs(pairs, self.source_tokenizer, self.target_tokenizer)
 
 
+def batches_by_length(pairs, source_tokenizer, target_tokenizer, batch_tokens, max_len=None):
+    """Yield all pairs once, the short ones first, as batches under the token budget."""
+    encoded = encode_pairs(pairs, source_tokenizer, target_tokenizer, max_len)
+    encoded.sort(key=lambda pair: (len(pair[0]), len(pair[1])))
+    for run in cut_to_budget(encoded, batch_tokens):
+        yield pad_pairs(run, source_tokenizer, target_tokenizer)
+
+
 def encode_pairs(pairs, source_tokenizer, target_tokenizer, max_len=None):
     """Pairs of texts as pairs of id lists; the target's begins with bos and ends with eos."""
     encoded = []

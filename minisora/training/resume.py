@@ -82,21 +82,25 @@ def restore_best(folder, step):
         point(folder, "best", f"step-{step}")
 
 
+def checkpoints(folder):
+    """The checkpoints of a training: step to folder, in order."""
+    named = {path.name.removeprefix("step-"): path for path in Path(folder).glob("step-*")}
+    return {step: named[str(step)] for step in sorted(int(name) for name in named if name.isdecimal())}
+
+
 def prune(folder, keep, best_step=None, every=1):
     """Delete all checkpoints but the ``keep`` last ones and those of ``best_step``, ``latest`` and ``best``.
 
     Where a training was stopped it saved too; of the checkpoints that are at no multiple of ``every`` steps only those
     that have a name stay, so that a training which was stopped often keeps what one keeps that was not.
     """
-    folder = Path(folder)
-    steps = [path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal()]
-    steps.sort(key=lambda path: int(path.name.removeprefix("step-")))
+    folder, found = Path(folder), checkpoints(folder)
     pointers = [folder / name for name in ("latest", "best") if (folder / name).exists()]
     named = {f"step-{best_step}", *(pointer.read_text(encoding="utf-8").strip() for pointer in pointers)}
-    odd = [path for path in steps if int(path.name.removeprefix("step-")) % every and path.name not in named]
-    regular = [path for path in steps if path not in odd]
-    for path in odd + regular[: max(0, len(regular) - keep)]:
-        if path.name not in named:
+    counted = [path.name for step, path in found.items() if step % every == 0 or path.name in named]
+    staying = {*named, *counted[max(0, len(counted) - keep) :]}
+    for path in found.values():
+        if path.name not in staying:
             remove_folder(path)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from minisora.generation import answer
 from minisora.kernels import array_module
 from minisora.layers.loss import SoftmaxCrossEntropy
-from minisora.training.batching import cut_to_budget, encode_pairs, pad_pairs
+from minisora.training.batching import batches_by_length
 from minisora.training.data import as_pair
 
 
@@ -39,12 +39,9 @@ def answer_pairs(model, source_tokenizer, target_tokenizer, pairs, beams=1):
 def mean_loss(model, source_tokenizer, target_tokenizer, pairs, *, batch_tokens=8192):
     """Cross-entropy per target token in nats, without dropout and label smoothing."""
     loss = SoftmaxCrossEntropy(model.config.pad_id)
-    encoded = encode_pairs(pairs, source_tokenizer, target_tokenizer, model.config.max_len)
-    encoded.sort(key=lambda pair: (len(pair[0]), len(pair[1])))
     xp = array_module(next(model.parameters())[1].data)
     total, count = 0.0, 0  # on a GPU the total stays there until the end
-    for run in cut_to_budget(encoded, batch_tokens):
-        batch = pad_pairs(run, source_tokenizer, target_tokenizer)
+    for batch in batches_by_length(pairs, source_tokenizer, target_tokenizer, batch_tokens, model.config.max_len):
         source, decoder_ids, targets = (xp.asarray(ids) for ids in batch)
         (nats, _), _ = loss.forward(model.forward(source, decoder_ids)[0], targets)
         total = total + nats.astype(np.float64)
