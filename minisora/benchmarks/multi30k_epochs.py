@@ -3,6 +3,11 @@
 Both sides begin with the same weights and see the same batches in the same order; each is a process that trains one
 epoch when it is its turn: so many batches as hold all captions once. An epoch's seconds are those of the training
 alone. Of each side the epoch with the lowest loss on the validation part translates the test part, greedily.
+
+References
+----------
+Trevett, github.com/bentrevett/pytorch-seq2seq, notebook 6: the configuration (norms behind the sub-layers, batches of
+captions of any length, every matrix drawn by Glorot's formula) and a BLEU of 36.52, by torchtext, on words of spaCy.
 """
 
 from contextlib import ExitStack
@@ -18,10 +23,9 @@ from minisora.benchmarks.workers import Worker
 from minisora.training.stopping import Stopping
 
 EPOCHS, BATCH = 10, 128
-POOL = 10  # batches that are drawn together and sorted by length: less padding, and still lengths in every order
 MODEL = {
     "d_model": 256, "num_heads": 8, "num_encoder_layers": 3, "num_decoder_layers": 3, "d_ff": 512, "dropout": 0.1,
-    "norm": "pre", "positions": "learned", "max_len": 100,
+    "norm": "post", "positions": "learned", "max_len": 100,
 }  # fmt: skip
 TRAINING = {"learning_rate": 5e-4, "schedule": "constant", "warmup_steps": 0, "clip": 1.0, "select": "loss"}
 SMOKE = {"d_model": 16, "num_heads": 2, "num_encoder_layers": 1, "num_decoder_layers": 1, "d_ff": 24}
@@ -36,7 +40,7 @@ def settings(options):
     smoke = options["smoke"]
     sizes = {"epochs": 2, "batch": 7, "most": 40} if smoke else {"epochs": EPOCHS, "batch": BATCH, "most": None}
     model = MODEL | (SMOKE if smoke else {})
-    own = {"model": model, "embeddings": "Glorot", "training": TRAINING, "pool": POOL}
+    own = {"model": model, "embeddings": "Glorot", "training": TRAINING}
     own |= {"longest": LONGEST, "min_count": MIN_COUNT}
     return {name: value for name, value in options.items() if name != "data"} | own | sizes
 
@@ -125,7 +129,7 @@ def setup(options):
     training = options["training"] | {
         "steps": options["epochs"] * epoch_steps, "seed": options["seed"], "shards": options["threads"],
         "batch_examples": options["batch"], "batch_tokens": options["batch"] * 2 * (options["model"]["max_len"] + 1),
-        "chunk_examples": options["pool"] * options["batch"], "backend": "numba",
+        "chunk_examples": options["batch"], "backend": "numba",
         **dict.fromkeys(("eval_every", "save_every", "log_every"), epoch_steps),
     }  # fmt: skip
     return train, dev, tokenizers, training, epoch_steps
@@ -229,7 +233,7 @@ def torch_side(options):
     _, dev, tokenizers, training, epoch_steps = given = setup(options)
     model, config = begin(options, tokenizers), TrainingConfig(**training)
     folder = Path(options["folder"]) / "torch"
-    sizes = {"pool": options["pool"], "epoch_steps": epoch_steps, "threads": options["threads"]}
+    sizes = {"epoch_steps": epoch_steps, "threads": options["threads"]}
     return TorchSide(model, batches_of(given), dev, tokenizers, config, folder, **sizes)
 
 

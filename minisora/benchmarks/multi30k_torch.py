@@ -28,16 +28,16 @@ class TorchSide:
     config : TrainingConfig
         Learning rate, clipping and seed count.
     folder : path
-    pool, epoch_steps : int
-        Batches that are drawn together, and those of an epoch.
+    epoch_steps : int
+        Batches of an epoch.
     threads : int
     """
 
-    def __init__(self, sora, batches, dev, tokenizers, config, folder, *, pool, epoch_steps, threads):
+    def __init__(self, sora, batches, dev, tokenizers, config, folder, *, epoch_steps, threads):
         import torch
 
         torch.set_num_threads(threads)
-        self.torch, self.pool, self.epoch_steps, self.folder = torch, pool, epoch_steps, folder
+        self.torch, self.epoch_steps, self.folder = torch, epoch_steps, folder
         self.config, self.batches, self.dev, self.tokenizers = config, batches, dev, tokenizers
         self.model = make_model(sora)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.config.learning_rate)
@@ -62,7 +62,7 @@ class TorchSide:
     def train_steps(self, first, count):
         """So many updates from batch number ``first`` on; return their target tokens."""
         self.model.train()
-        batches = (self.batches.at(Position(*divmod(first + i, self.pool)))[0] for i in range(count))
+        batches = (self.batches.at(Position(first + i, 0))[0] for i in range(count))  # one in each chunk
         return sum(self.step(*map(self.torch.from_numpy, batch)) for batch in batches)
 
     def step(self, source, decoder_ids, targets):

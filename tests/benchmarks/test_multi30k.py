@@ -69,7 +69,7 @@ def tiny_options(tmp_path, **changes):
     return {
         "data": str(multi30k_data.write_toy(tmp_path / "data")), "folder": str(tmp_path), "epochs": 3, "batch": 7,
         "model": multi30k_epochs.MODEL | multi30k_epochs.SMOKE, "training": multi30k_epochs.TRAINING, "most": 40,
-        "seed": 0, "threads": 1, "min_count": 2, "longest": 9, "pool": 4, **changes,
+        "seed": 0, "threads": 1, "min_count": 2, "longest": 9, **changes,
     }  # fmt: skip
 
 
