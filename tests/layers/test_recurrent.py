@@ -6,7 +6,9 @@ import pytest
 from minisora.config import SoraConfig
 from minisora.gradcheck import Probe, check, randomize
 from minisora.kernels import DropoutKey
+from minisora.layers.attention import MultiHeadAttention
 from minisora.layers.cells import named_cell
+from minisora.layers.normalization import LayerNorm
 from minisora.layers.recurrent import Bidirectional, Recurrent, RecurrentStack
 from minisora.layers.recurrent_encoder import RecurrentEncoder
 
@@ -279,6 +281,22 @@ def test_what_is_built_has_the_sizes_and_the_precision_asked_for(rng, bidirectio
     assert first.u.data.shape == ((3, 9) if bidirectional else (6, 18))
     assert encoder.recurrent.dropout.p == encoder.top.dropout_1.p == encoder.top.self_attention.dropout == 0.4
     assert encoder(np.ones((2, 5, 6), np.float32)).dtype == np.float32
+
+
+class OwnAttention(MultiHeadAttention):
+    pass
+
+
+class OwnNorm(LayerNorm):
+    pass
+
+
+def test_layers_of_ones_own_are_built_everywhere(rng):
+    own = {"attention": OwnAttention, "norm": OwnNorm}
+    encoder = RecurrentEncoder(config(), rng, layers=own, dtype=np.float64)
+    assert type(encoder.top.self_attention) is OwnAttention
+    assert type(encoder.top.norm_1) is type(encoder.norm) is OwnNorm
+    assert {parameter.data.dtype for _, parameter in encoder.parameters()} == {np.dtype(np.float64)}
 
 
 def test_an_lstm_begins_by_remembering(rng):

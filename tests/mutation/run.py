@@ -15,6 +15,7 @@ import importlib.abc
 import importlib.util
 import os
 import random
+import resource
 import signal
 import sys
 import time
@@ -44,7 +45,9 @@ TESTS = (
     "gradcheck/test_complex_step.py gradcheck/test_first_wrong.py gradcheck/test_registry.py "
     "kernels/test_elementwise.py kernels/test_threads.py test_model_backends.py"
 ).split()
-TIMEOUT = 300  # seconds: a few times what the unchanged code takes
+# A few times what the unchanged code takes. Computing is counted, so that a busy machine kills no mutant; who waits for
+# ever computes nothing, and is stopped by the clock.
+CPU_SECONDS, SECONDS = 600, 1200
 
 
 class InPlaceOf(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
@@ -101,7 +104,7 @@ def killed_by(mutant):
         os.close(reader)
         _run_tests(mutant, writer)
     os.close(writer)
-    end = time.monotonic() + TIMEOUT
+    end = time.monotonic() + SECONDS
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if time.monotonic() > end:
             os.killpg(child, signal.SIGKILL)
@@ -109,12 +112,13 @@ def killed_by(mutant):
             return "timeout"
         time.sleep(0.02)
     with open(reader, encoding="utf-8") as answer:
-        name = answer.read() or "a crash"
+        name = answer.read() or f"a crash, or more than {CPU_SECONDS} s of computing"
     return None if name == "passed" else name
 
 
 def _run_tests(mutant, writer):
     """In the child: run the tests quietly, write the name of the first failure, and end."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
