@@ -1,7 +1,7 @@
 """The PyTorch side of ``minisora bench multi30k``: the same model, from the same weights, on the same batches.
 
-Learned positions, Adam, the gradient clipped: ``nn.TransformerEncoder`` and ``nn.TransformerDecoder`` between
-embeddings and a projection, in eager mode; with pre-norm layers a norm follows the last one, with post-norm ones not.
+Learned positions, Adam, the gradient clipped: ``nn.TransformerEncoder`` and ``nn.TransformerDecoder``, post-norm,
+between embeddings and a projection, in eager mode.
 """
 
 import json
@@ -152,7 +152,7 @@ class TorchSide:
 
 
 def make_model(sora):
-    """The model in torch, with the weights of a SoraModel."""
+    """The model in torch, with the weights of a SoraModel, post-norm with learned positions."""
     import torch
     from torch import nn
 
@@ -173,15 +173,11 @@ def make_model(sora):
             )
             options = {"dim_feedforward": config.d_ff, "dropout": config.dropout, "layer_norm_eps": config.norm_eps}
             options |= {"d_model": d_model, "nhead": config.num_heads, "batch_first": True}
-            options |= {"norm_first": config.norm == "pre"}
-            norms = [nn.LayerNorm(d_model, eps=config.norm_eps) if config.norm == "pre" else None for _ in range(2)]
             self.dropout = nn.Dropout(config.dropout)
             self.encoder = nn.TransformerEncoder(
-                nn.TransformerEncoderLayer(**options), config.num_encoder_layers, norms[0], enable_nested_tensor=False
+                nn.TransformerEncoderLayer(**options), config.num_encoder_layers, enable_nested_tensor=False
             )
-            self.decoder = nn.TransformerDecoder(
-                nn.TransformerDecoderLayer(**options), config.num_decoder_layers, norms[1]
-            )
+            self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(**options), config.num_decoder_layers)
             self.projection = nn.Linear(d_model, config.target_vocab_size)
 
         def embed(self, ids, table, positions):
@@ -203,11 +199,11 @@ def make_model(sora):
             return self.decode(ids, *self.encode(source))
 
     model = Model()
-    take_weights(model, weights, config)
+    take_weights(model, weights)
     return model
 
 
-def take_weights(model, weights, config):
+def take_weights(model, weights):
     """Copy the layers' weights, which torch keeps as (out, in), the three projections of attention in one."""
     import torch
 
@@ -238,6 +234,4 @@ def take_weights(model, weights, config):
         for i, theirs in enumerate(model.decoder.layers):
             layer(theirs, f"decoder.stack.layers.{i}", 3)
             attention(theirs.multihead_attn, f"decoder.stack.layers.{i}.cross_attention")
-        for side in ("encoder", "decoder") if config.norm == "pre" else ():
-            norm(getattr(model, side).norm, f"{side}.stack.norm")
         linear(model.projection, "decoder.projection")

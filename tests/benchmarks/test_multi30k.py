@@ -148,15 +148,14 @@ def test_torch_translates_by_its_best_epoch(torch_side, monkeypatch):
 
 
 @needs_torch
-@pytest.mark.parametrize("norm", ["pre", "post"])
-def test_the_model_in_torch_is_ours(norm):
+def test_the_model_in_torch_is_ours():
     import torch
 
     from minisora.benchmarks.multi30k_torch import make_model
 
     config = SoraConfig(
         source_vocab_size=31, target_vocab_size=23, d_model=16, num_heads=2, num_encoder_layers=2, num_decoder_layers=2,
-        d_ff=24, norm=norm, positions="learned", max_len=11,
+        d_ff=24, norm="post", positions="learned", max_len=11,
     )  # fmt: skip
     model, rng = SoraModel(config, np.random.default_rng(0)), np.random.default_rng(1)
     for _, parameter in model.parameters():
