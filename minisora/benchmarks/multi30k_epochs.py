@@ -2,7 +2,9 @@
 
 Both sides begin with the same weights and see the same batches in the same order; each is a process that trains one
 epoch when it is its turn: so many batches as hold all captions once. An epoch's seconds are those of the training
-alone. Of each side the epoch with the lowest loss on the validation part translates the test part, greedily.
+alone. Of each side two models translate the test part, greedily: that of the epoch with the lowest loss on the
+validation part, which is the published way to choose, and that of the last epoch. BLEU may still grow when the loss no
+longer falls.
 
 References
 ----------
@@ -16,7 +18,7 @@ from statistics import median
 
 from tqdm import tqdm
 
-from minisora.benchmarks.long_runs import describe, flat, new_model
+from minisora.benchmarks.long_runs import describe, flat, new_model, note_peak
 from minisora.benchmarks.multi30k_data import bleu, read_part
 from minisora.benchmarks.record import lay_out
 from minisora.benchmarks.workers import Worker
@@ -88,7 +90,10 @@ def finished(reply):
 def summary(replies, options):
     """The row: times, losses and BLEU of both."""
     pairs = read_part(Path(options["data"]), "test_2016_flickr", "de", "en", options["most"])
-    scores = {name: bleu(reply["value"]["translations"], pairs) for name, reply in replies.items()}
+    scores = {
+        name: {which: bleu(texts, pairs) for which, texts in reply["value"]["translations"].items()}
+        for name, reply in replies.items()
+    }
     epochs = {name: reply["value"]["epochs"] for name, reply in replies.items()}
     seconds = {name: median(one["seconds"] for one in records) for name, records in epochs.items()}
     return {
@@ -96,16 +101,17 @@ def summary(replies, options):
         "ours": seconds["ours"],
         "opponents": {"torch": seconds["torch"]},
         "ratio": {"torch": seconds["torch"] / seconds["ours"]},
-        "bleu": {name: score for name, (score, _) in scores.items()},
+        "bleu": {name: score["lowest loss"][0] for name, score in scores.items()},
+        "last_bleu": {name: score["last epoch"][0] for name, score in scores.items()},
         "published": {} if options["smoke"] else PUBLISHED,
-        "signature": scores["ours"][1],
+        "signature": scores["ours"]["last epoch"][1],
         "best_epoch": {name: 1 + best_of([one["dev_loss"] for one in records]) for name, records in epochs.items()},
         "hours": {name: sum(one["seconds"] for one in records) / 3600 for name, records in epochs.items()},
         "target_tokens_per_second": {
             name: sum(one["target_tokens"] for one in records) / sum(one["seconds"] for one in records)
             for name, records in epochs.items()
         },
-        "peak_memory_mib": {name: reply["peak_memory_mib"] for name, reply in replies.items()},
+        "peak_memory_mib": {name: reply["value"]["peak_memory_mib"] for name, reply in replies.items()},
         "parameters": {name: reply["value"]["parameters"] for name, reply in replies.items()},
         "vocabularies": replies["ours"]["value"]["vocabularies"],
         "epochs": epochs,
@@ -149,6 +155,7 @@ def begin(options, tokenizers):
 
 def ours(**options):
     """Prepare minisora's side: the first call says what is there, each other trains an epoch, the last translates."""
+    from minisora.checkpoint import load
     from minisora.training import Trainer, TrainingConfig
     from minisora.training.resume import has_checkpoint
 
@@ -168,9 +175,11 @@ def ours(**options):
             stop_after = (step // epoch_steps + 1) * epoch_steps
             trainer.fit(stop_after=stop_after, progress_bar=False)
         reply = {"epochs": [] if trainer.log is None else epochs_in(trainer.log.records)}
+        reply["peak_memory_mib"] = note_peak(folder) if reply["epochs"] else None
         reply |= {"parameters": trainer.model.num_parameters(), "vocabularies": [one.vocab_size for one in tokenizers]}
         if trainer.progress.step == trainer.config.steps:
-            reply["translations"] = translate(trainer, options)
+            models = {"lowest loss": load(folder).model, "last epoch": trainer.model}
+            reply["translations"] = {which: translate(one, tokenizers, options) for which, one in models.items()}
         return reply
 
     return task
@@ -191,15 +200,13 @@ def epochs_in(records):
     ]
 
 
-def translate(trainer, options):
-    """The test part by the best model, greedily."""
-    from minisora.checkpoint import load
+def translate(model, tokenizers, options):
+    """The test part, greedily."""
     from minisora.generation import generate
 
-    model, source, target = load(trainer.folder)
     model.use_backend("numba")
-    found = generate(model, source, target, test_sources(options), max_len=options["longest"])
-    return [target.decode(one.hypotheses[0].ids, skip_special_tokens=False) for one in found]  # <unk> is a word
+    found = generate(model, *tokenizers, test_sources(options), max_len=options["longest"])
+    return [tokenizers[1].decode(one.hypotheses[0].ids, skip_special_tokens=False) for one in found]  # <unk> is a word
 
 
 def test_sources(options):
@@ -218,8 +225,9 @@ def torch_eager(**options):
         if calls > 1 and len(side.epochs) < options["epochs"]:
             side.train_epoch()
         reply = {"epochs": side.epochs, "parameters": sum(one.numel() for one in side.model.parameters())}
+        reply["peak_memory_mib"] = note_peak(side.folder) if side.epochs else None
         if len(side.epochs) == options["epochs"]:
-            reply["translations"] = side.translate(test_sources(options), options["longest"])
+            reply["translations"] = side.translations(test_sources(options), options["longest"])
         return reply
 
     return task
@@ -249,15 +257,18 @@ def batches_of(given):
 
 def table(row):
     """The row for people."""
-    cells = [("", "s/epoch", "target tokens/s", "hours", "BLEU", "of epoch", "peak MiB")]
+    last = row["settings"]["epochs"]
+    scores = "BLEU, lowest loss", "of epoch", f"BLEU, epoch {last}"
+    cells = [("", "s/epoch", "target tokens/s", "hours", *scores, "peak MiB")]
     for name, hours in row["hours"].items():
         seconds = row["ours"] if name == "ours" else row["opponents"][name]
         memory = row["peak_memory_mib"][name]
         cells.append((
             name, f"{seconds:.1f}", f"{row['target_tokens_per_second'][name]:,.0f}", f"{hours:.2f}",
-            f"{row['bleu'][name]:.2f}", str(row["best_epoch"][name]), "-" if memory is None else f"{memory:.0f}",
+            f"{row['bleu'][name]:.2f}", str(row["best_epoch"][name]), f"{row['last_bleu'][name]:.2f}",
+            "-" if memory is None else f"{memory:.0f}",
         ))  # fmt: skip
-    cells += [(name, "", "", "", f"{score:.2f}", "", "") for name, score in row["published"].items()]
+    cells += [(name, "", "", "", f"{score:.2f}", "", "", "") for name, score in row["published"].items()]
     sizes = "{:,} German and {:,} English words".format(*row["vocabularies"])
     head = f"{row['case']}: {sizes}, {row['parameters']['ours']:,} parameters, torch / ours {row['ratio']['torch']:.2f}"
     return f"{describe(flat(row['settings']))}\n\n{head}\n{row['signature']}\n\n{lay_out(cells)}"

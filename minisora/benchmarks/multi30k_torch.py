@@ -89,11 +89,19 @@ class TorchSide:
                 count += int((targets != pad).sum())
         return total / count
 
-    def translate(self, texts, max_len, batch=100):
-        """Translate by greedy decoding, with the weights of the lowest loss on dev."""
+    def translations(self, texts, max_len):
+        """Of the weights with the lowest loss on dev, and of the last ones, which the model holds afterwards."""
         from safetensors.torch import load_file
 
-        self.model.load_state_dict(load_file(self.folder / BEST))
+        last = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        found = {}
+        for which, weights in (("lowest loss", load_file(self.folder / BEST)), ("last epoch", last)):
+            self.model.load_state_dict(weights)
+            found[which] = self.translate(texts, max_len)
+        return found
+
+    def translate(self, texts, max_len, batch=100):
+        """Translate by greedy decoding."""
         (german, english), out = self.tokenizers, [None] * len(texts)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i].split()))
         self.model.eval()

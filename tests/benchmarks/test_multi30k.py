@@ -51,6 +51,7 @@ def test_smoke_beside_torch(tmp_path):
     losses = {name: [one["dev_loss"] for one in epochs] for name, epochs in row["epochs"].items()}
     np.testing.assert_allclose(losses["ours"], losses["torch"], rtol=0.02)  # dropout draws others there
     assert row["ratio"]["torch"] == row["opponents"]["torch"] / row["ours"]
+    assert list(row["bleu"]) == list(row["last_bleu"]) == ["ours", "torch"]
     (tmp_path / "epochs-0" / "minisora" / "latest").unlink()
     assert json.loads(run(*options).stdout)["rows"] == [row]
 
@@ -92,7 +93,9 @@ def test_both_sides_make_the_same_steps(tmp_path):
         for count in range(4):
             reply = task()
             assert len(reply["epochs"]) == count and ("translations" in reply) == (count == 3)
-        assert len(reply["translations"]) == 20
+        assert [(which, len(texts)) for which, texts in reply["translations"].items()] == [
+            ("lowest loss", 20), ("last epoch", 20),
+        ]  # fmt: skip
         losses.append([one["dev_loss"] for one in reply["epochs"]])
     assert losses[0][0] - losses[0][-1] > 0.1
     np.testing.assert_allclose(*losses, rtol=1e-4)
@@ -135,16 +138,18 @@ def test_an_epoch_in_torch_is_resumed_exactly(torch_side):
 
 
 @needs_torch
-def test_torch_translates_by_its_best_epoch(torch_side, monkeypatch):
+def test_torch_translates_by_its_best_epoch_and_by_its_last(torch_side, monkeypatch):
     side, losses = torch_side("one"), iter([3.0, 2.0, 4.0])
     monkeypatch.setattr(side, "dev_loss", lambda: next(losses))
     weights = []
     for _ in range(3):
         side.train_epoch()
         weights.append({name: tensor.clone() for name, tensor in side.model.state_dict().items()})
-    assert len(side.translate(["w1 w2", "w3"], 4)) == 2
-    name = "projection.weight"
-    assert side.model.state_dict()[name].equal(weights[1][name]) and not weights[2][name].equal(weights[1][name])
+    name, used = "projection.weight", []
+    monkeypatch.setattr(side, "translate", lambda *given: used.append(side.model.state_dict()[name].clone()) or given)
+    assert side.translations(["w1 w2", "w3"], 4) == dict.fromkeys(("lowest loss", "last epoch"), (["w1 w2", "w3"], 4))
+    assert used[0].equal(weights[1][name]) and used[1].equal(weights[2][name])
+    assert not used[0].equal(used[1])
 
 
 @needs_torch
@@ -272,11 +277,11 @@ def test_the_tables():
         "bleu": {"ours": 36.0, "torch": 36.5}, "published": {"elsewhere": 36.52}, "best_epoch": {"ours": 7, "torch": 8},
         "hours": {"ours": 0.25, "torch": 0.5}, "target_tokens_per_second": {"ours": 2000.0, "torch": 1000.0},
         "peak_memory_mib": {"ours": None, "torch": 7.0}, "parameters": {"ours": 9000, "torch": 9000},
-        "vocabularies": [1234, 77], "settings": {"seed": 0},
+        "vocabularies": [1234, 77], "settings": {"epochs": 10}, "last_bleu": {"ours": 36.25, "torch": 36.75},
     }  # fmt: skip
     lines = multi30k_epochs.table(row).splitlines()
     assert lines[2] == "de-en: 1,234 German and 77 English words, 9,000 parameters, torch / ours 1.50"
-    assert lines[-3].split() == ["ours", "100.0", "2,000", "0.25", "36.00", "7", "-"]
+    assert lines[-3].split() == ["ours", "100.0", "2,000", "0.25", "36.00", "7", "36.25", "-"]
     assert lines[-1].split() == ["elsewhere", "36.52"]
     scores = dict.fromkeys(multi30k_data.TESTS, 40.0)
     row = {
