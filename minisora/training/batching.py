@@ -1,6 +1,7 @@
 """Batches of similar lengths under a token budget, as a pure function of (seed, position)."""
 
 import math
+from bisect import bisect_left
 from typing import NamedTuple
 
 import numpy as np
@@ -14,16 +15,17 @@ class Batch(NamedTuple):
     targets: np.ndarray  # (B, T), decoder_ids moved by one, ends with eos
 
     def shards(self, count, source_pad, target_pad):
-        """Cut into at most ``count`` batches of neighbouring rows, each trimmed to its own longest row."""
-        rows = np.array_split(np.arange(len(self.source)), min(count, len(self.source)))
-        return [
-            Batch(
-                _trim(self.source[part], self.source[part] != source_pad),
-                _trim(self.decoder_ids[part], self.targets[part] != target_pad),
-                _trim(self.targets[part], self.targets[part] != target_pad),
-            )
-            for part in rows
-        ]
+        """Cut into at most ``count`` batches of neighbouring rows, each trimmed to its own longest row.
+
+        The largest of them, ``rows * (S + T)``, is as small as it can be: the one that all others wait for.
+        """
+        lengths = np.stack([_lengths(self.source, source_pad), _lengths(self.targets, target_pad)])
+        shards = []
+        for first, last in _even_runs(lengths, count):
+            source_len, target_len = lengths[:, first:last].max(axis=1)
+            source, decoder_ids, targets = (ids[first:last] for ids in self)
+            shards.append(Batch(source[:, :source_len], decoder_ids[:, :target_len], targets[:, :target_len]))
+        return shards
 
 
 class Position(NamedTuple):
@@ -163,7 +165,25 @@ def _place(pair):
     return group, -len(pair[1]) if group % 2 else len(pair[1])
 
 
-def _trim(ids, used):
-    """Drop the columns at the end that are padding in every row."""
-    columns = np.flatnonzero(used.any(axis=0))
-    return ids[:, : columns[-1] + 1 if len(columns) else 1]
+def _lengths(ids, pad_id):
+    """Length of each row up to the padding behind it; every row has a token."""
+    return ids.shape[1] - np.argmax((ids != pad_id)[:, ::-1], axis=1)
+
+
+def _even_runs(lengths, count):
+    """(first, last + 1) of at most ``count`` runs of neighbours; ``lengths`` (2, B): of the sources, of the targets."""
+    rows = lengths.shape[1]
+    whole = rows * int(lengths.max(axis=1).sum())
+    least = bisect_left(range(whole), True, key=lambda budget: _runs(lengths, budget, count)[-1][1] == rows)
+    return _runs(lengths, least, count)
+
+
+def _runs(lengths, budget, count):
+    """The first ``count`` runs, each as long as rows * (longest source + longest target) <= budget allows."""
+    runs, first = [], 0
+    while len(runs) < count and first < lengths.shape[1]:
+        longest = np.maximum.accumulate(lengths[:, first:], axis=1).sum(axis=0)
+        taken = int(np.searchsorted(np.arange(1, len(longest) + 1) * longest, budget, side="right"))
+        runs.append((first, first + taken))
+        first += taken
+    return runs

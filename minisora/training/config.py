@@ -47,8 +47,8 @@ class TrainingConfig:
     accumulate : int
         Batches per update.
     shards : int
-        Parts that a batch is cut into, each with its own padding and dropout; they may run on ``threads`` threads at
-        once. The shards enter the numbers (by rounding and by dropout's keys), the threads do not.
+        Parts that a batch is cut into, of about as many tokens each, with padding and dropout of their own; they may
+        run on ``threads`` threads at once. The shards enter the numbers (by rounding and by dropout's keys), the threads do not.
     label_smoothing : float
         Share of the target's probability that is spread over the vocabulary.
     seed : int

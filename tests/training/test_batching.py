@@ -1,9 +1,11 @@
 """Batches: the token budget, padding, and that they are a function of seed and position."""
 
+from itertools import combinations, pairwise
+
 import numpy as np
 import pytest
 
-from minisora.training.batching import Batches, Position, cut_to_budget, encode_pairs, pad_pairs
+from minisora.training.batching import Batch, Batches, Position, cut_to_budget, encode_pairs, pad_pairs
 from minisora.training.data import PairList
 
 BEGIN = Position()
@@ -93,13 +95,41 @@ def test_shards_are_the_rows_in_order_and_trimmed(pairs, tokenizer):
     encoded = sorted(encode_pairs(pairs[:7], tokenizer, tokenizer), key=lambda pair: len(pair[0]))
     batch = pad_pairs(encoded, tokenizer, tokenizer)
     shards = batch.shards(3, 0, 0)
-    assert [len(shard.source) for shard in shards] == [3, 2, 2]
+    assert len(shards) == 3
     assert [pair for shard in shards for pair in texts(shard, tokenizer)] == texts(batch, tokenizer)
     for shard in shards:
         assert (shard.source != 0).any(axis=0).all()
         assert (shard.targets != 0).any(axis=0).all()
         assert shard.decoder_ids.shape == shard.targets.shape
-    assert len(batch.shards(11, 0, 0)) == 7
+    assert len(batch.shards(11, 0, 0)) == 6  # of seven rows: the two shortest together are no longer than the last
+    (whole,) = batch.shards(1, 0, 0)
+    assert all(np.array_equal(one, other) for one, other in zip(whole, batch, strict=True))
+
+
+def tokens(shard):
+    return shard.source.size + shard.targets.size
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_the_largest_shard_is_as_small_as_it_can_be(rng, count):
+    """Against every way to cut rows of any lengths; in halves of rows the one with the long rows takes longer."""
+    halves = best = 0
+    for _ in range(31):
+        ids = [np.arange(13) < rng.integers(1, 14, size=(11, 1)) for _ in range(2)]
+        source, targets = (np.sort(one.astype(np.int64), axis=0) for one in ids)
+        batch = Batch(source, targets, targets)
+        lengths = source.sum(axis=1), targets.sum(axis=1)
+        costs = [
+            max((b - a) * sum(one[a:b].max() for one in lengths) for a, b in pairwise((0, *cuts, 11)))
+            for cuts in combinations(range(1, 11), count - 1)
+        ]
+        shards = batch.shards(count, 0, 0)
+        assert sum(len(shard.source) for shard in shards) == 11 and len(shards) <= count
+        assert max(map(tokens, shards)) == min(costs)
+        best += min(costs)
+        parts = np.array_split(np.arange(11), count)
+        halves += max(len(part) * sum(one[part].max() for one in lengths) for part in parts)
+    assert best < 0.95 * halves
 
 
 def test_texts_that_do_not_fit_are_named(tokenizer):
