@@ -48,7 +48,8 @@ class TrainingConfig:
         Batches per update.
     shards : int
         Parts that a batch is cut into, of about as many tokens each, with padding and dropout of their own; they may
-        run on ``threads`` threads at once. The shards enter the numbers (by rounding and by dropout's keys), the threads do not.
+        run on ``threads`` threads at once. The shards enter the numbers (by rounding and by dropout's keys), the
+        threads do not.
     label_smoothing : float
         Share of the target's probability that is spread over the vocabulary.
     seed : int
