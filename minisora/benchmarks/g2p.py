@@ -194,8 +194,8 @@ def table(rows, means, published):
         ours = (pair(one, *two) for two in names)
         cells.append((f"{language}, {one['seeds']} seeds", *ours, pair(published.get(language, {}), "wer", "per")))
     if len(published) > 1:
-        alone, ensemble = (mean_of(means, name) for name in ("wer", "ensemble_wer"))
-        cells.append(("mean, WER", alone, "", ensemble, mean_of(published, "wer")))
+        alone, ensemble = mean_of(means, "wer", "per"), mean_of(means, "ensemble_wer", "ensemble_per")
+        cells.append(("mean", alone, "", ensemble, mean_of(published, "wer", "per")))
     return f"{lay_out(cells)}\n\n{effort_note([row for row in rows if not row['ensemble']])}"
 
 
@@ -205,10 +205,10 @@ def pair(values, *names):
     return "-" if None in found else " / ".join(f"{value:.2f}" for value in found)
 
 
-def mean_of(rows, name):
-    """The mean of one rate over the languages; a dash where one is missing."""
-    values = [row[name] for row in rows.values()]
-    return "-" if None in values else f"{mean(values):.2f}"
+def mean_of(rows, *names):
+    """The means of two rates over the languages; a dash where one is missing."""
+    found = {name: [row.get(name) for row in rows.values()] for name in names}
+    return pair({name: None if None in values else mean(values) for name, values in found.items()}, *names)
 
 
 def make_toy_languages(folder, languages):

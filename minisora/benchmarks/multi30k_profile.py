@@ -132,11 +132,13 @@ def by_kind(times):
 
 def table(row):
     """The row for people."""
-    found = row["milliseconds"]
-    cells = [("ms a step, one thread", "minisora", "share", "torch", "share")]
-    totals = {side: sum(times.values()) for side, times in found.items()}
+    found = [row["milliseconds"][side] for side in TASKS]
+    totals = [sum(times.values()) for times in found]
+    cells = [("ms a step, one thread", "minisora", "share", "torch", "share", "torch / minisora")]
     for kind in (*KINDS, OTHER):
-        pairs = ((found[side][kind], found[side][kind] / totals[side]) for side in TASKS)
-        cells.append((kind, *(cell for one, share in pairs for cell in (f"{one:.1f}", f"{100 * share:.0f} %"))))
-    cells.append(("together", *(cell for side in TASKS for cell in (f"{totals[side]:.1f}", ""))))
+        ours, theirs = (times[kind] for times in found)
+        shares = [f"{100 * times[kind] / total:.0f} %" for times, total in zip(found, totals, strict=True)]
+        cells.append((kind, f"{ours:.1f}", shares[0], f"{theirs:.1f}", shares[1], f"{theirs / ours:.2f}"))
+    ours, theirs = totals
+    cells.append(("together", f"{ours:.1f}", "", f"{theirs:.1f}", "", f"{theirs / ours:.2f}"))
     return f"{describe(flat(row['settings']))}\n\n{lay_out(cells)}"

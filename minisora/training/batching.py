@@ -127,15 +127,9 @@ def cut_to_budget(encoded, batch_tokens, batch_examples=None):
 
     With ``batch_examples`` a run has at most so many rows.
     """
-    batches, run, source_len, target_len = [], [], 0, 0
-    for pair in encoded:
-        longest = max(source_len, len(pair[0])), max(target_len, len(pair[1]) - 1)
-        if run and ((len(run) + 1) * sum(longest) > batch_tokens or len(run) == batch_examples):
-            batches.append(run)
-            run, longest = [], (len(pair[0]), len(pair[1]) - 1)
-        run.append(pair)
-        source_len, target_len = longest
-    return [*batches, run] if run else batches
+    lengths = np.array([(len(source), len(target) - 1) for source, target in encoded], np.int64).reshape(-1, 2).T
+    most = len(encoded) if batch_examples is None else batch_examples
+    return [encoded[first:last] for first, last in _runs(lengths, batch_tokens, most)]
 
 
 def pad_pairs(encoded, source_tokenizer, target_tokenizer):
@@ -172,18 +166,23 @@ def _lengths(ids, pad_id):
 
 def _even_runs(lengths, count):
     """(first, last + 1) of at most ``count`` runs of neighbours; ``lengths`` (2, B): of the sources, of the targets."""
-    rows = lengths.shape[1]
-    whole = rows * int(lengths.max(axis=1).sum())
-    least = bisect_left(range(whole), True, key=lambda budget: _runs(lengths, budget, count)[-1][1] == rows)
-    return _runs(lengths, least, count)
+    tokens = lengths.sum(axis=0)
+    whole = len(tokens) * int(lengths.max(axis=1).sum())
+    budgets = range(int(tokens.max()), whole + 1)
+    enough = bisect_left(budgets, True, key=lambda budget: len(_runs(lengths, budget)) <= count)
+    return _runs(lengths, budgets[enough])
 
 
-def _runs(lengths, budget, count):
-    """The first ``count`` runs, each as long as rows * (longest source + longest target) <= budget allows."""
+def _runs(lengths, budget, most=math.inf):
+    """(first, last + 1) of runs of at most ``most`` neighbours with rows * (longest source + longest target) <= budget.
+
+    Each is as long as can be; a single row may be over the budget.
+    """
     runs, first = [], 0
-    while len(runs) < count and first < lengths.shape[1]:
-        longest = np.maximum.accumulate(lengths[:, first:], axis=1).sum(axis=0)
-        taken = int(np.searchsorted(np.arange(1, len(longest) + 1) * longest, budget, side="right"))
-        runs.append((first, first + taken))
-        first += taken
+    while first < lengths.shape[1]:
+        last = first + int(min(max(budget, 1), most))  # of rows with one token each not more could fit
+        longest = np.maximum.accumulate(lengths[:, first:last], axis=1).sum(axis=0)
+        fitting = np.searchsorted(np.arange(1, len(longest) + 1) * longest, budget, side="right")
+        runs.append((first, first + max(int(fitting), 1)))
+        first = runs[-1][1]
     return runs

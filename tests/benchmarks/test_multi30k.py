@@ -184,6 +184,11 @@ def test_the_profile_adds_up(tmp_path):
     assert row["ratio"]["torch"] == pytest.approx(sum(torch.values()) / sum(ours.values()))
     for kind in ("products of the linear layers", "clipping and Adam"):
         assert ours[kind] > 0 and torch[kind] > 0
+    lines = multi30k_profile.table(row).splitlines()
+    assert lines[-1].split()[0] == "together" and lines[-1].split()[-1] == f"{row['ratio']['torch']:.2f}"
+    products = next(line for line in lines if line.startswith("products of the linear layers"))
+    theirs_by_ours = torch["products of the linear layers"] / ours["products of the linear layers"]
+    assert products.split()[-1] == f"{theirs_by_ours:.2f}"
 
 
 @pytest.mark.parametrize(
