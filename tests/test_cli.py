@@ -296,6 +296,14 @@ def test_training_mistakes(pairs, tmp_path):
         assert f"{option[0]} belongs to the corpus, got --data reverse" in mistake(
             "train", "--data", "reverse", *out, *option
         )
+    for option in ("--corpus-seed", "--dev-count"):
+        assert f"{option} belongs to the corpus, copy, reverse and sort, got --data {pairs}" in mistake(
+            "train", "--data", pairs, *out, option, "3"
+        )
+    own = ["--data", "copy", "--dev", pairs]
+    assert f"--dev-count belongs to a dev set of the corpus's own, got --dev {pairs}" in mistake(
+        "train", *own, *out, "--dev-count", "3"
+    )
     assert "got 'whether'" in mistake("train", *out, "--max-len", "256", "--emphasis", "whether", "2")
     assert "nowhere.tsv" in mistake("train", "--data", tmp_path / "nowhere.tsv", *out)
     assert "broken.tsv:2" in mistake("train", "--data", broken, *out)

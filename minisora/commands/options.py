@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Literal, get_args, get_origin
 
 import click
+from click.core import ParameterSource
 
 MODEL_HELP = {
     "d_model": "Width of the vectors.",
@@ -141,6 +142,12 @@ def tokenizer_options(function):
         click.option("--tie", type=ties, help="Default: all with one vocabulary, else output."),
     )
     return all_of(options, function)
+
+
+def given_options(options):
+    """Names of the options that were given to the command that runs, and not left to their default."""
+    source = click.get_current_context().get_parameter_source
+    return {name for name in options if source(name) is not ParameterSource.DEFAULT}
 
 
 def all_of(options, function):

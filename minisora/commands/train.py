@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import click
-from click.core import ParameterSource
 
 from minisora.commands.options import (
     CORPUS,
@@ -12,6 +11,7 @@ from minisora.commands.options import (
     config_options,
     data_options,
     device_option,
+    given_options,
     pick,
     tokenizer_options,
 )
@@ -50,7 +50,7 @@ def command(ctx, out, resume, quiet, stop_after, max_minutes, as_json, **options
 
     The folder can be given to chat and evaluate at any time: they take the best checkpoint.
     """
-    given = {name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    given = given_options(options)
     trainer = continued(out, options, given) if resume else begun(out, options, given)
     result = trainer.fit(resume=resume, max_minutes=max_minutes, stop_after=stop_after, progress_bar=not quiet)
     report(result, trainer, as_json)
@@ -158,10 +158,8 @@ def read_data(options):
     from minisora.corpus.tasks import TASKS, TaskStream
     from minisora.training.data import PairStream
 
+    refuse_corpus_options(given_options(options), options["data"], options["dev"])
     dev = None if options["dev"] is None else read_pairs(options["dev"])
-    if options["data"] != CORPUS and (options["made_up_names"] or options["emphasis"]):
-        option = "--made-up-names" if options["made_up_names"] else "--emphasis"
-        raise click.UsageError(f"{option} belongs to the corpus, got --data {options['data']}")
     if options["data"] in TASKS:
         dev = dev or TaskStream(options["data"], "dev").draw(0, options["dev_count"])
         return TaskStream(options["data"], options["corpus_seed"]), dev
@@ -170,6 +168,21 @@ def read_data(options):
     dev = test_set("dev", options["dev_count"]) if dev is None else dev
     emphasis = dict(options["emphasis"])
     return PairStream(options["corpus_seed"], made_up_names=options["made_up_names"], emphasis=emphasis), dev
+
+
+def refuse_corpus_options(given, data, dev):
+    """Raise UsageError where an option says something of a corpus that is not read."""
+    from minisora.corpus.tasks import TASKS
+
+    is_file = data != CORPUS and data not in TASKS
+    refusals = (
+        ({"made_up_names", "emphasis"}, data != CORPUS, f"the corpus, got --data {data}"),
+        ({"corpus_seed", "dev_count"}, is_file, f"the corpus, copy, reverse and sort, got --data {data}"),
+        ({"dev_count"}, dev is not None, f"a dev set of the corpus's own, got --dev {dev}"),
+    )
+    for options, refused, what in refusals:
+        if refused and (unused := sorted(options & given)):
+            raise click.UsageError(f"--{unused[0].replace('_', '-')} belongs to {what}")
 
 
 def learn_tokenizers(data, kind, target_kind, **options):

@@ -4,9 +4,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
-from minisora.commands.options import all_of
+from minisora.commands.options import all_of, given_options
 from minisora.commands.output import json_option, print_json
 from minisora.text.glove_training import GloveConfig, train_glove
 from minisora.text.vector_file import FORMATS, write_vectors
@@ -48,14 +47,13 @@ def options_of_configs(function):
 @click.option("--lower", is_flag=True, help="Read the text in lower case.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @json_option
-@click.pass_context
-def command(ctx, texts, out, form, model, lower, quiet, as_json, **options):
+def command(texts, out, form, model, lower, quiet, as_json, **options):
     """Train word vectors on text: words between white space, a sentence a line.
 
     The numbers depend on the text, the options and the seed, and not on the number of threads (those of softmax, in
     their last digits, may).
     """
-    given = {name for name in options if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    given = given_options(options)
     config = make_config(model, {name: options[name] for name in given})
     check_folder(out)
     sentences = [sentence for path in texts for sentence in read_sentences(path)]
