@@ -133,7 +133,8 @@ ENTRIES = (
         "也可以是多层 RNN 加自注意力",
         "holds",
         ("minisora/layers/cells.py", "minisora/layers/recurrent.py", "minisora/layers/recurrent_encoder.py"),
-        "minisora train --encoder rnn --cell lstm --num-encoder-layers 2 --num-decoder-layers 2 --steps 1200 --out rnn",
+        "minisora train --encoder rnn --cell lstm --num-encoder-layers 2 --num-decoder-layers 2 --d-ff 256 --steps 1200"
+        " --out rnn",
         "RNN, GRU or LSTM, in one direction or both",
         "RNN、GRU 或 LSTM，单向或双向",
     ),
@@ -428,8 +429,8 @@ ENTRIES = (
         "批次大，更稳但更慢",
         "imprecise",
         *TRIED,
-        "64 tokens: 0.035 · 256: 0.006 · 1024: 0.001, lower after as many steps; each of which takes longer; "
-        "steadier only in absolute terms: in parts of its mean, the loss of the larger ones goes up more",
+        "64 tokens: 0.035 · 256: 0.006 · 1024: 0.001, lower after as many steps, each of which takes longer; "
+        "steadier only in absolute terms: relative to its mean, the loss of the larger ones goes up more",
         "64 个词元：0.035 · 256：0.006 · 1024：0.001，同样步数后更低，但每一步更慢；只在绝对值上更稳：相对于均值，"
         "大批次的损失反而起伏更大",
     ),

@@ -1,5 +1,7 @@
 """The table of the zoo: what catches a mistake, whether it is named, what it costs in training, and who shipped it."""
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from minisora.gradcheck.bug_zoo.cases import CASES, WIRING
@@ -9,20 +11,25 @@ from minisora.gradcheck.built_in import named_checks, run_checks
 from minisora.gradcheck.properties import check_properties
 
 
-def zoo_rows():
+def zoo_rows(*, progress_bar=False):
     """Return one dict for each mistake: mistake, gradients, properties, first_wrong_step, hint, loss, seen.
 
     ``gradients`` are the layers with a check that fails along one direction, ``properties`` those that are broken;
     ``loss`` is the mean at the end of `loss_curve`. The first rows are the unchanged code, with each learner.
+    ``progress_bar`` shows one in a terminal.
     """
+    from tqdm import tqdm
+
     first = {case.plant: case for case in reversed(CASES)}  # one case for each mistake, the first of the list
     cases = [*reversed(first.values()), *WIRING]
-    learners = dict.fromkeys(case.learner for case in cases)
-    rows = [{"mistake": f"none ({learner})", **_measured(learner), "seen": None} for learner in learners]
-    for case in cases:
-        with planted(case):
-            measured = _measured(case.learner, getattr(case, "caught_by", None))
-        rows.append({"mistake": case.name, **measured, "seen": case.seen})
+    unchanged = [(None, learner) for learner in dict.fromkeys(case.learner for case in cases)]
+    work = [*unchanged, *((case, case.learner) for case in cases)]
+    rows = []
+    for case, learner in tqdm(work, unit="mistake", disable=None if progress_bar else True):
+        with planted(case) if case else nullcontext():
+            measured = _measured(learner, getattr(case, "caught_by", None))
+        name, seen = (case.name, case.seen) if case else (f"none ({learner})", None)
+        rows.append({"mistake": name, **measured, "seen": seen})
     return rows
 
 
