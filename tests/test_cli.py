@@ -297,11 +297,11 @@ def test_training_mistakes(pairs, tmp_path):
             "train", "--data", "reverse", *out, *option
         )
     for option in ("--corpus-seed", "--dev-count"):
-        assert f"{option} belongs to the corpus, copy, reverse and sort, got --data {pairs}" in mistake(
+        assert f"{option} belongs to --data corpus, copy, reverse or sort, got --data {pairs}" in mistake(
             "train", "--data", pairs, *out, option, "3"
         )
     own = ["--data", "copy", "--dev", pairs]
-    assert f"--dev-count belongs to a dev set of the corpus's own, got --dev {pairs}" in mistake(
+    assert f"--dev-count belongs to the dev set that is drawn where --dev is not given, got --dev {pairs}" in mistake(
         "train", *own, *out, "--dev-count", "3"
     )
     assert "got 'whether'" in mistake("train", *out, "--max-len", "256", "--emphasis", "whether", "2")

@@ -194,7 +194,8 @@ def table(rows, means, published):
         ours = (pair(one, *two) for two in names)
         cells.append((f"{language}, {one['seeds']} seeds", *ours, pair(published.get(language, {}), "wer", "per")))
     if len(published) > 1:
-        alone, ensemble = mean_of(means, "wer", "per"), mean_of(means, "ensemble_wer", "ensemble_per")
+        beside = {language: means[language] for language in published}
+        alone, ensemble = mean_of(beside, "wer", "per"), mean_of(beside, "ensemble_wer", "ensemble_per")
         cells.append(("mean", alone, "", ensemble, mean_of(published, "wer", "per")))
     return f"{lay_out(cells)}\n\n{effort_note([row for row in rows if not row['ensemble']])}"
 

@@ -138,7 +138,12 @@ def table(row):
     for kind in (*KINDS, OTHER):
         ours, theirs = (times[kind] for times in found)
         shares = [f"{100 * times[kind] / total:.0f} %" for times, total in zip(found, totals, strict=True)]
-        cells.append((kind, f"{ours:.1f}", shares[0], f"{theirs:.1f}", shares[1], f"{theirs / ours:.2f}"))
+        cells.append((kind, f"{ours:.1f}", shares[0], f"{theirs:.1f}", shares[1], ratio(ours, theirs)))
     ours, theirs = totals
-    cells.append(("together", f"{ours:.1f}", "", f"{theirs:.1f}", "", f"{theirs / ours:.2f}"))
+    cells.append(("together", f"{ours:.1f}", "", f"{theirs:.1f}", "", ratio(ours, theirs)))
     return f"{describe(flat(row['settings']))}\n\n{lay_out(cells)}"
+
+
+def ratio(ours, theirs):
+    """How many times as fast ours is; a dash where it takes no time that could be measured."""
+    return f"{theirs / ours:.2f}" if ours else "-"

@@ -177,8 +177,8 @@ def refuse_corpus_options(given, data, dev):
     is_file = data != CORPUS and data not in TASKS
     refusals = (
         ({"made_up_names", "emphasis"}, data != CORPUS, f"the corpus, got --data {data}"),
-        ({"corpus_seed", "dev_count"}, is_file, f"the corpus, copy, reverse and sort, got --data {data}"),
-        ({"dev_count"}, dev is not None, f"a dev set of the corpus's own, got --dev {dev}"),
+        ({"corpus_seed", "dev_count"}, is_file, f"--data corpus, copy, reverse or sort, got --data {data}"),
+        ({"dev_count"}, dev is not None, f"the dev set that is drawn where --dev is not given, got --dev {dev}"),
     )
     for options, refused, what in refusals:
         if refused and (unused := sorted(options & given)):
@@ -199,7 +199,7 @@ def learn_tokenizers(data, kind, target_kind, **options):
 def corpus_texts(stream, kinds):
     """Sources and targets to learn from: every character of the corpus, and for words and bpe a sample of its pairs."""
     if "whitespace" in kinds:
-        raise click.UsageError("the corpus is Chinese text without spaces: it needs characters, words or bpe")
+        raise click.UsageError("corpus, copy, reverse and sort are without spaces: they need characters, words or bpe")
     pairs = stream.draw(0, SAMPLE) if kinds & {"words", "bpe"} else []
     return ([*texts, stream.alphabet()] for texts in columns(pairs))
 

@@ -180,7 +180,7 @@ def _runs(lengths, budget, most=math.inf):
     """
     runs, first = [], 0
     while first < lengths.shape[1]:
-        last = first + int(min(max(budget, 1), most))  # of rows with one token each not more could fit
+        last = first + int(min(max(budget, 1), most))  # even of rows with one token each, no more would fit
         longest = np.maximum.accumulate(lengths[:, first:last], axis=1).sum(axis=0)
         fitting = np.searchsorted(np.arange(1, len(longest) + 1) * longest, budget, side="right")
         runs.append((first, first + max(int(fitting), 1)))

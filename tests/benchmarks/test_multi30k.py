@@ -189,6 +189,8 @@ def test_the_profile_adds_up(tmp_path):
     products = next(line for line in lines if line.startswith("products of the linear layers"))
     theirs_by_ours = torch["products of the linear layers"] / ours["products of the linear layers"]
     assert products.split()[-1] == f"{theirs_by_ours:.2f}"
+    ours["embeddings"] = 0.0
+    assert "embeddings" in (line := multi30k_profile.table(row).splitlines()[-3]) and line.split()[-1] == "-"
 
 
 @pytest.mark.parametrize(

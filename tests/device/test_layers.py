@@ -15,6 +15,7 @@ from minisora.layers.layer import Layer, Parameter
 from minisora.layers.linear import Linear, TiedLinear
 from minisora.layers.loss import SoftmaxCrossEntropy
 from minisora.layers.positional import sinusoidal_table
+from minisora.layers.recurrent import Recurrent
 
 pytestmark = pytest.mark.fake_device
 
@@ -183,3 +184,5 @@ def test_inputs_on_the_host_are_one_sentence(rng, device):
         attention.to("cuda")(device.asarray(x), key_mask=mask)
     with pytest.raises(ValueError, match="got targets on the host and logits on the GPU"):
         SoftmaxCrossEntropy()(device.asarray(x), ids)
+    with pytest.raises(ValueError, match="got the key mask on the GPU and the sequences on the host"):
+        Recurrent(6, 5, rng)(x, key_mask=device.asarray(mask))

@@ -76,6 +76,8 @@ def test_layer_norm(rng, dtype, shape):
     x, dout = rng.normal(3, 2, (2, *shape)).astype(dtype)
     layers = twins(LayerNorm(shape[-1], dtype=dtype), rng)
     both(layers, (x,), dout, dtype)
+    found = elementwise.layer_norm_backward(x, x, x[..., :1], np.ones(shape[-1], dtype))
+    assert [one.dtype for one in found] == [dtype] * 3  # in a parameter's grad a wider one would not be seen
 
 
 @dtypes
