@@ -110,7 +110,8 @@ def table(row):
         cells.append(("published, Transformer-tiny", *per_test(row["published"])))
     curve = ", ".join(f"{one['bleu']:.1f} ({one['minutes'] / 60:.1f} h)" for one in row["curve"])
     head = f"{describe(flat(about))}\n\n{row['parameters']:,} parameters, {effort_note([row])}\n{row['signature']}"
-    return f"{head}\n\n{lay_out(cells)}\n\non the validation part, greedy: {curve}"
+    alone = f"{TESTS[0]}: the last checkpoint alone {row['last_alone']:.2f}, the mean read greedily {row['greedy']:.2f}"
+    return f"{head}\n{alone}\n\n{lay_out(cells)}\n\non the validation part, greedy: {curve}"
 
 
 def per_test(scores):

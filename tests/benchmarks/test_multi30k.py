@@ -294,9 +294,10 @@ def test_the_tables():
     row = {
         "bleu": scores, "published": {"test_2016_flickr": 41.02}, "settings": {"averaged": 10, "beams": 5},
         "parameters": 9000, "steps": 7, "hours": 1.25, "target_tokens_per_second": 3000.0, "signature": "s",
-        "peak_memory_mib": None,
+        "peak_memory_mib": None, "last_alone": 38.75, "greedy": 39.5,
         "curve": [{"bleu": 12.3, "minutes": 30.0}],
     }  # fmt: skip
     lines = multi30k_tiny.table(row).splitlines()
+    assert "test_2016_flickr: the last checkpoint alone 38.75, the mean read greedily 39.50" in lines
     assert lines[-3].split()[-3:] == ["41.02", "-", "-"]
     assert lines[-1] == "on the validation part, greedy: 12.3 (0.5 h)"
