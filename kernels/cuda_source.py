@@ -9,12 +9,13 @@ from importlib.resources import files
 from typing import NamedTuple
 
 _SHARED = ("ptx.cuh", "attention.cuh")
+_TENSOR = ("formats.cuh", "accumulators.cuh", "softmax.cuh")
 PROGRAMS = {
     "naive": (*_SHARED, "naive.cu"),
     "tiled_forward": (*_SHARED, "tiles.cuh", "tiled.cuh", "tiled_forward.cu"),
     "tiled_backward": (*_SHARED, "tiles.cuh", "tiled.cuh", "tiled_backward.cu"),
-    "tensor_forward": (*_SHARED, "tiles.cuh", "formats.cuh", "tensor.cuh", "tensor_forward.cu"),
-    "tensor_backward": (*_SHARED, "tiles.cuh", "formats.cuh", "tensor.cuh", "tensor_backward.cu"),
+    "tensor_forward": (*_SHARED, "tiles.cuh", *_TENSOR, "tensor.cuh", "tensor_forward.cu"),
+    "tensor_backward": (*_SHARED, "tiles.cuh", *_TENSOR, "tensor.cuh", "tensor_backward.cu"),
     "pack": ("ptx.cuh", "formats.cuh", "pack.cu"),
     "delta": ("ptx.cuh", "delta.cu"),
 }

@@ -16,6 +16,7 @@ typedef long long i64;
 
 static constexpr float LOG2_E = 1.4426950408889634f;
 static constexpr float LN_2 = 0.6931471805599453f;
+static constexpr float LOWEST = -3.402823466e38f;
 
 // The hash of a row of weights, row = (b H + h) T + t: the low half of SplitMix64, started from the key.
 DEVICE unsigned row_hash(u64 base, i64 row) {
@@ -62,6 +63,11 @@ struct Sight {
 DEVICE float log_sum(float largest, float total, bool blind) {
     if (blind) return MINUS_INFINITY;
     return total == 0 ? __int_as_float(0x7fc00000) : (largest + log2f(total)) * LN_2;  // 0: every score was -infinity
+}
+
+// A logsumexp for backward, in base 2: a row that sees nothing has weights of 0.
+DEVICE float base_2(float lse) {
+    return lse == MINUS_INFINITY ? -MINUS_INFINITY : lse * LOG2_E;
 }
 
 // A weight is at most 1, even where a score and its logsumexp are so large that their rounding is not; NaN stays NaN.

@@ -6,32 +6,16 @@
 // is two kernels, one for dq and one for dk and dv, which compute the weights twice, but add nothing atomically: its
 // results are the same bits from run to run.
 //
-// Macros: FORMAT (Fp16, Bf16 or Tf32x3); D_K, D_V; OUTPUT, float or, of halves, unsigned short; WARPS, GROUPS, OTHER;
-// STAGES, 1 or 2: of the other side's tiles in backward.
+// Macros: those of accumulators.cuh, FORMAT being Fp16, Bf16 or Tf32x3; D_K, D_V; WARPS; STAGES, 1 or 2: of the other
+// side's tiles in backward.
 //
 // [1] Dao, "FlashAttention-2", 2023, algorithms 1 and 2.
-
-typedef FORMAT Format;
-typedef Format::Element Element;
 
 static constexpr int THREADS = 32 * WARPS, OWN = 16 * GROUPS * WARPS;
 static constexpr int BLOCKS = 256 / THREADS;  // that a multiprocessor is to hold: 255 registers for each thread
 static constexpr int IN_K = sizeof(Element) == 2 ? W_K : D_K;  // of q, k: attention_pack has filled up rows of 16 bits
 static constexpr int IN_V = sizeof(Element) == 2 ? W_V : D_V;  // of v, dout
 static constexpr int ROW_K = W_K + Format::PAD, ROW_V = W_V + Format::PAD;
-
-// Where a lane's accumulators stand in the block's tiles: value 2 half + place of block n is in row
-// (row + 16 group + 8 half) and column (column + 8 n + place).
-struct Lane {
-    int lane, row, column;
-    DEVICE Lane() : lane(threadIdx.x % 32), row(threadIdx.x / 32 * 16 * GROUPS + lane / 4), column(lane % 4 * 2) {}
-};
-
-// A float as an element of a result.
-template <class Type>
-DEVICE Type rounded(float x) {
-    return sizeof(Type) == sizeof(float) ? (Type)x : (Type)Format::rounded(x);
-}
 
 // scores = own other^T
 template <int W, int STRIDE>
@@ -75,55 +59,4 @@ DEVICE void accumulate(float (&sum)[GROUPS][W / 8][4], const float (&weights)[GR
             for (int m = 0; m < GROUPS; ++m) Format::multiply_add(sum[m][2 * n], sum[m][2 * n + 1], a[m], b);
         }
     }
-}
-
-// Bring the scores to base 2, and give those that do not count -infinity; the own rows are queries, or keys.
-template <bool KEYS_OWN>
-DEVICE void finish(float (&scores)[GROUPS][OTHER / 8][4], float factor, Sight sight, bool clear, int own, int other) {
-#pragma unroll
-    for (int m = 0; m < GROUPS; ++m)
-#pragma unroll
-        for (int n = 0; n < OTHER / 8; ++n)
-#pragma unroll
-            for (int e = 0; e < 4; ++e) scores[m][n][e] *= factor;
-    if (clear) return;
-#pragma unroll
-    for (int m = 0; m < GROUPS; ++m)
-#pragma unroll
-        for (int n = 0; n < OTHER / 8; ++n)
-#pragma unroll
-            for (int e = 0; e < 4; ++e) {
-                const int row = own + 16 * m + 8 * (e / 2), column = other + 8 * n + e % 2;
-                if (!sight.sees(KEYS_OWN ? column : row, KEYS_OWN ? row : column)) scores[m][n][e] = MINUS_INFINITY;
-            }
-}
-
-// Multiply weights with dropout's factors; the rows are the queries row + 16 m + 8 half.
-DEVICE void drop(float (&weights)[GROUPS][OTHER / 8][4], u64 base, i64 row, int key, unsigned threshold, float factor) {
-#pragma unroll
-    for (int m = 0; m < GROUPS; ++m)
-#pragma unroll
-        for (int half = 0; half < 2; ++half) {
-            const unsigned hashed = row_hash(base, row + 16 * m + 8 * half);
-#pragma unroll
-            for (int n = 0; n < OTHER / 8; ++n)
-#pragma unroll
-                for (int place = 0; place < 2; ++place)
-                    weights[m][n][2 * half + place] *= keep_factor(hashed, key + 8 * n + place, threshold, factor);
-        }
-}
-
-// Write factor * sum as rows of a matrix (limit, D).
-template <int D, int W>
-DEVICE void store(OUTPUT* matrix, const float (&sum)[GROUPS][W / 8][4], const float (&factor)[GROUPS][2], int first,
-                  int limit, Lane at) {
-#pragma unroll
-    for (int m = 0; m < GROUPS; ++m)
-#pragma unroll
-        for (int n = 0; n < W / 8; ++n)
-#pragma unroll
-            for (int e = 0; e < 4; ++e) {
-                const int row = first + at.row + 16 * m + 8 * (e / 2), d = at.column + 8 * n + e % 2;
-                if (row < limit && d < D) matrix[(i64)row * D + d] = rounded<OUTPUT>(factor[m][e / 2] * sum[m][n][e]);
-            }
 }

@@ -53,15 +53,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
         const bool clear = sight.all_see(first, start + OTHER);
         finish<false>(weights, scale * LOG2_E, sight, clear, first + at.row, start + at.column);
         if (DROPS) drop(dscores, base, row + first + at.row, start + at.column, threshold, factor);
-#pragma unroll
-        for (int m = 0; m < GROUPS; ++m)
-#pragma unroll
-            for (int n = 0; n < OTHER / 8; ++n)
-#pragma unroll
-                for (int e = 0; e < 4; ++e) {
-                    const float weight = exp2_fast(at_most_zero(weights[m][n][e] - lse_2[m][e / 2]));
-                    dscores[m][n][e] = weight * (dscores[m][n][e] - delta_t[m][e / 2]);
-                }
+        differentiate(weights, dscores, lse_2, delta_t);
         accumulate<W_K, ROW_K>(sum, dscores, k_tile, at);
         __syncthreads();  // k and v are no longer needed
         if (STAGES == 1 && start + OTHER < stop) bring(0, start + OTHER);
@@ -115,24 +107,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) attention_backward
         if (GIVES_DK) multiply<W_V, ROW_V>(dscores, v_tile, q_tile + OTHER * ROW_K, at);
         const bool clear = sight.all_see(start, first + OWN);
         finish<true>(weights, scale * LOG2_E, sight, clear, first + at.row, start + at.column);
-#pragma unroll
-        for (int n = 0; n < OTHER / 8; ++n)
-#pragma unroll
-            for (int place = 0; place < 2; ++place) {
-                const float lse_2 = base_2(lse_row[8 * n + place]), delta_t = lse_row[OTHER + 8 * n + place];
-                const unsigned hashed = DROPS ? row_hash(base, row + start + at.column + 8 * n + place) : 0;
-#pragma unroll
-                for (int m = 0; m < GROUPS; ++m)
-#pragma unroll
-                    for (int half = 0; half < 2; ++half) {
-                        float &weight = weights[m][n][2 * half + place], &dscore = dscores[m][n][2 * half + place];
-                        const int s = first + at.row + 16 * m + 8 * half;
-                        const float kept = keep_factor(hashed, s, threshold, factor);
-                        weight = exp2_fast(at_most_zero(weight - lse_2));
-                        if (GIVES_DK) dscore = weight * (kept * dscore - delta_t);
-                        weight *= kept;
-                    }
-            }
+        const i64 query = row + start + at.column;
+        differentiate_turned<GIVES_DK>(weights, dscores, lse_row, lse_row + OTHER, query, first + at.row, base, threshold,
+                                       factor);
         if (GIVES_DV) accumulate<W_V, ROW_V>(dv_sum, weights, q_tile + OTHER * ROW_K, at);
         if (GIVES_DK) accumulate<W_K, ROW_K>(dk_sum, dscores, q_tile, at);
         __syncthreads();  // q and dout are no longer needed

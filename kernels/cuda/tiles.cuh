@@ -1,7 +1,5 @@
 // What the rungs with tiles in shared memory share.
 
-static constexpr float LOWEST = -3.402823466e38f;
-
 // Widths of rows in shared memory, filled with zeros.
 static constexpr int W_K = (D_K + 15) / 16 * 16, W_V = (D_V + 15) / 16 * 16;
 
@@ -20,9 +18,4 @@ DEVICE void load(Element* tile, const Element* matrix, int first, int limit) {
         if (WHOLE) copy_async_16(to, from, valid);
         else copy_async_4(to, from, valid);
     }
-}
-
-// A logsumexp for backward, in base 2: a row that sees nothing has weights of 0.
-DEVICE float base_2(float lse) {
-    return lse == MINUS_INFINITY ? -MINUS_INFINITY : lse * LOG2_E;
 }
