@@ -21,7 +21,8 @@ _MODULES = {  # imported when they are asked for: Numba takes half a second
     "numba-blas": "numba_blas",
     "numba": "numba_attention",
 }
-_CUDA = ("cuda-naive", "cuda-tiled", "cuda-3xtf32", "cuda", "cuda-fp16", "cuda-bf16")
+_HOPPER = ("cuda-hopper-fp16", "cuda-hopper-bf16")
+_CUDA = ("cuda-naive", "cuda-tiled", "cuda-3xtf32", "cuda", "cuda-fp16", "cuda-bf16", *_HOPPER)
 
 
 def backend_names(device=None):

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from minisora.kernels.cuda_source import signatures, source
+from minisora.kernels.cuda_source import HOPPER, signatures, source
 
 _TYPES = {
     "bool": ("bool",),
@@ -23,6 +23,8 @@ _TYPES = {
 }
 _ELEMENTS = {"Fp16": "unsigned short", "Bf16": "unsigned short", "Tf32x3": "float"}  # of the formats
 _FREE = 48 << 10  # bytes of shared memory that need not be asked for
+_HOPPER = 90  # the architecture of Hopper, whose own instructions no other has
+_NVRTC = 12, 9  # from which on it takes two architectures
 _OLDEST = 80  # the architecture from which on there are asynchronous copies, bfloat16 and TF32
 
 
@@ -56,11 +58,20 @@ class Program:
         import cupy
 
         architecture = int(cupy.cuda.Device(device).compute_capability)
-        if architecture < _OLDEST:
-            raise ValueError(f"the CUDA kernels expect a GPU from sm_{_OLDEST} on, GPU {device} is sm_{architecture}")
+        hopper = name in HOPPER
+        if architecture < _OLDEST or (hopper and architecture != _HOPPER):
+            expected = f"a Hopper GPU, sm_{_HOPPER}" if hopper else f"a GPU from sm_{_OLDEST} on"
+            raise ValueError(f"{name} expects {expected}, GPU {device} is sm_{architecture}")
         self.name, self.device, self.macros = name, device, macros
         self.xp = cupy
+        if hopper and cupy.cuda.nvrtc.getVersion() < _NVRTC:
+            found = ".".join(map(str, cupy.cuda.nvrtc.getVersion()))
+            raise ValueError(
+                f"{name} expects NVRTC, CUDA's compiler, from {'.'.join(map(str, _NVRTC))} on, got {found}"
+            )
         options = ("-std=c++17", *(f"-D{macro}={value}" for macro, value in macros.items()))
+        if hopper:  # beside CuPy's own -arch=sm_90; of two, NVRTC takes the one that has more
+            options += (f"-arch=sm_{_HOPPER}a",)
         self.module = cupy.RawModule(code=source(name), options=options)
         self.kernels = {}
 

@@ -1,8 +1,8 @@
 """The rungs of the GPU's ladder by name."""
 
-from minisora.kernels import cuda_naive, cuda_tensor, cuda_tiled
+from minisora.kernels import cuda_hopper, cuda_naive, cuda_tensor, cuda_tiled
 
-_RUNGS = {rung.NAME: rung for rung in (cuda_naive, cuda_tiled, *cuda_tensor.RUNGS)}
+_RUNGS = {rung.NAME: rung for rung in (cuda_naive, cuda_tiled, *cuda_tensor.RUNGS, *cuda_hopper.RUNGS)}
 
 
 def get_rung(name):

@@ -8,17 +8,22 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-_SHARED = ("ptx.cuh", "attention.cuh")
+_SHARED = ("ptx.cuh", "base_2.cuh", "attention.cuh")
 _TENSOR = ("formats.cuh", "accumulators.cuh", "softmax.cuh")
+_HOPPER = ("hopper_ptx.cuh", *_TENSOR, "hopper.cuh")
 PROGRAMS = {
     "naive": (*_SHARED, "naive.cu"),
     "tiled_forward": (*_SHARED, "tiles.cuh", "tiled.cuh", "tiled_forward.cu"),
     "tiled_backward": (*_SHARED, "tiles.cuh", "tiled.cuh", "tiled_backward.cu"),
     "tensor_forward": (*_SHARED, "tiles.cuh", *_TENSOR, "tensor.cuh", "tensor_forward.cu"),
     "tensor_backward": (*_SHARED, "tiles.cuh", *_TENSOR, "tensor.cuh", "tensor_backward.cu"),
+    "hopper_forward": (*_SHARED, *_HOPPER, "hopper_forward.cu"),
+    "hopper_backward": (*_SHARED, *_HOPPER, "hopper_backward.cu"),
+    "hopper_pack": ("ptx.cuh", "base_2.cuh", "formats.cuh", "hopper_pack.cu"),
     "pack": ("ptx.cuh", "formats.cuh", "pack.cu"),
     "delta": ("ptx.cuh", "delta.cu"),
 }
+HOPPER = ("hopper_forward", "hopper_backward")  # with instructions that only Hopper has
 _KERNEL = re.compile(r'extern "C" __global__ void __launch_bounds__\([\w, ]+\) (\w+)\(([^)]*)\)')
 _PARAMETER = re.compile(r"\s*(?:const )?([\w ]+?)(\*?) (?:__restrict__ )?(\w+)\s*")
 

@@ -369,10 +369,11 @@ print(source[source.index("    real largest = ") : source.index("    lse[row] = 
 # %% [markdown]
 # `cuda-tiled` lets a block of threads share tiles in their shared memory, small and fast, with the online softmax of
 # above. `cuda-fp16` and `cuda-bf16` give the products to the tensor cores, units that multiply small matrices of short
-# floats. `cuda-3xtf32` gives them float32: of its 23 bits of fraction a tensor core reads only 10 (TF32), so each
-# number is split into two, $x_1$ being $x$ rounded to 10 bits and $x_2$ the rest, rounded likewise, and three products
-# are summed. The fourth, $x_2 y_2$, is at most $2^{-22}$ of the whole, not far above float32's own rounding, and is
-# left out:
+# floats; `cuda-hopper-fp16` and `cuda-hopper-bf16` let four warps together order a large product, straight from shared
+# memory, and compute the softmax while it is under way. `cuda-3xtf32` gives them float32: of its 23 bits of fraction a
+# tensor core reads only 10 (TF32), so each number is split into two, $x_1$ being $x$ rounded to 10 bits and $x_2$ the
+# rest, rounded likewise, and three products are summed. The fourth, $x_2 y_2$, is at most $2^{-22}$ of the whole, not
+# far above float32's own rounding, and is left out:
 #
 # $$x = x_1 + x_2,\quad y = y_1 + y_2,\qquad xy \approx x_1 y_1 + x_1 y_2 + x_2 y_1.$$
 

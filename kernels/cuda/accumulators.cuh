@@ -55,7 +55,11 @@ DEVICE void drop(float (&weights)[GROUPS][OTHER / 8][4], u64 base, i64 row, int 
         }
 }
 
-// Write factor * sum as rows of a matrix (limit, D).
+struct __align__(2 * sizeof(OUTPUT)) Pair {
+    OUTPUT at[2];
+};
+
+// Write factor * sum as rows of a matrix (limit, D); neighbours together, where their place allows it.
 template <int D, int W>
 DEVICE void store(OUTPUT* matrix, const float (&sum)[GROUPS][W / 8][4], const float (&factor)[GROUPS][2], int first,
                   int limit, Lane at) {
@@ -64,8 +68,15 @@ DEVICE void store(OUTPUT* matrix, const float (&sum)[GROUPS][W / 8][4], const fl
 #pragma unroll
         for (int n = 0; n < W / 8; ++n)
 #pragma unroll
-            for (int e = 0; e < 4; ++e) {
-                const int row = first + at.row + 16 * m + 8 * (e / 2), d = at.column + 8 * n + e % 2;
-                if (row < limit && d < D) matrix[(i64)row * D + d] = rounded<OUTPUT>(factor[m][e / 2] * sum[m][n][e]);
+            for (int half = 0; half < 2; ++half) {
+                const int row = first + at.row + 16 * m + 8 * half, d = at.column + 8 * n;
+                const float *pair = sum[m][n] + 2 * half, times = factor[m][half];
+                OUTPUT* to = matrix + (i64)row * D + d;
+                if (row < limit && D % 2 == 0 && d < D)
+                    *(Pair*)to = {rounded<OUTPUT>(times * pair[0]), rounded<OUTPUT>(times * pair[1])};
+                if (row < limit && D % 2 == 1)
+#pragma unroll
+                    for (int place = 0; place < 2; ++place)
+                        if (d + place < D) to[place] = rounded<OUTPUT>(times * pair[place]);
             }
 }

@@ -12,12 +12,6 @@
 typedef unsigned long long u64;
 typedef long long i64;
 
-#define MINUS_INFINITY __int_as_float(0xff800000)
-
-static constexpr float LOG2_E = 1.4426950408889634f;
-static constexpr float LN_2 = 0.6931471805599453f;
-static constexpr float LOWEST = -3.402823466e38f;
-
 // The hash of a row of weights, row = (b H + h) T + t: the low half of SplitMix64, started from the key.
 DEVICE unsigned row_hash(u64 base, i64 row) {
     u64 z = base + (u64)(row + 1) * 0x9E3779B97F4A7C15ull;
@@ -58,19 +52,3 @@ struct Sight {
     // Do the queries from t on see all keys before `end`?
     DEVICE bool all_see(int t, int end) const { return end <= hole && end <= t + offset + 1; }
 };
-
-// The logsumexp of a row, in natural logarithms, from its largest score in base 2 and the sum of its exponentials.
-DEVICE float log_sum(float largest, float total, bool blind) {
-    if (blind) return MINUS_INFINITY;
-    return total == 0 ? __int_as_float(0x7fc00000) : (largest + log2f(total)) * LN_2;  // 0: every score was -infinity
-}
-
-// A logsumexp for backward, in base 2: a row that sees nothing has weights of 0.
-DEVICE float base_2(float lse) {
-    return lse == MINUS_INFINITY ? -MINUS_INFINITY : lse * LOG2_E;
-}
-
-// A weight is at most 1, even where a score and its logsumexp are so large that their rounding is not; NaN stays NaN.
-DEVICE float at_most_zero(float x) {
-    return x > 0 ? 0 : x;
-}

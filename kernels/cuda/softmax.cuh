@@ -88,28 +88,3 @@ DEVICE void differentiate(const float (&scores)[GROUPS][OTHER / 8][4], float (&d
                 dscores[m][n][e] = weight * (dscores[m][n][e] - delta[m][e / 2]);
             }
 }
-
-// The same where the rows are keys, from `key` on, and the columns queries, from `query` on among all of the batch; the
-// scores leave as weights, after dropout. Where dscores are not WANTED, nothing is done with them.
-template <bool WANTED>
-DEVICE void differentiate_turned(float (&weights)[GROUPS][OTHER / 8][4], float (&dscores)[GROUPS][OTHER / 8][4],
-                                 const float* lse, const float* delta, i64 query, int key, u64 base,
-                                 unsigned threshold, float factor) {
-#pragma unroll
-    for (int n = 0; n < OTHER / 8; ++n)
-#pragma unroll
-        for (int place = 0; place < 2; ++place) {
-            const float lse_2 = base_2(lse[8 * n + place]), delta_t = delta[8 * n + place];
-            const unsigned hashed = DROPS ? row_hash(base, query + 8 * n + place) : 0;
-#pragma unroll
-            for (int m = 0; m < GROUPS; ++m)
-#pragma unroll
-                for (int half = 0; half < 2; ++half) {
-                    float &weight = weights[m][n][2 * half + place], &dscore = dscores[m][n][2 * half + place];
-                    const float kept = keep_factor(hashed, key + 16 * m + 8 * half, threshold, factor);
-                    weight = exp2_fast(at_most_zero(weight - lse_2));
-                    if (WANTED) dscore = weight * (kept * dscore - delta_t);
-                    weight *= kept;
-                }
-        }
-}

@@ -4,8 +4,8 @@ Every rung is first held against the specification in float64, on the first and 
 are timed; one that is wrong is not timed, and the command fails when it has told the rest. Then all sides that take
 inputs of the same type take turns in one process, timed by CUDA events: minisora's rungs, and the paths of
 ``torch.nn.functional.scaled_dot_product_attention`` (flash, memory-efficient, cuDNN) as far as torch has them for the
-case. ``cuda-bf16`` takes and gives float32 and rounds inside, which is counted; torch's bfloat16 paths are given
-bfloat16.
+case. The rungs in bfloat16 take and give float32 and round inside, which is counted, as is the layout that Hopper's
+take; torch's bfloat16 paths are given bfloat16. Hopper's rungs are left out on other GPUs.
 
 TFLOP/s count the products of the formula: two forward, five backward, half of each where attention is causal. They
 stand beside the rate of cuBLAS's product of two large matrices of the same type; in the matrix cores' float32,
@@ -24,6 +24,7 @@ from minisora.benchmarks.attention import Shape, operations, parse
 from minisora.benchmarks.gpu import ceilings, describe, repeated, require_gpu, take_turns
 from minisora.benchmarks.record import lay_out, machine, make_record, publish, record_options
 from minisora.kernels import attention_backward, attention_forward, get_backend
+from minisora.kernels.cuda_hopper import WIDEST
 
 
 class Case(NamedTuple):
@@ -46,8 +47,8 @@ SHAPES = tuple(
 SMOKE = (Shape(1, 2, 70, 70, 16),)
 RUNGS = {  # by the type of the inputs
     "float32": ("cuda-naive", "cuda-tiled", "cuda-3xtf32"),
-    "float16": ("cuda-fp16",),
-    "bfloat16": ("cuda-bf16",),
+    "float16": ("cuda-fp16", "cuda-hopper-fp16"),
+    "bfloat16": ("cuda-bf16", "cuda-hopper-bf16"),
 }
 PATHS = {  # of torch, by the type of the inputs
     "float32": {"efficient": "EFFICIENT_ATTENTION"},
@@ -56,6 +57,7 @@ PATHS = {  # of torch, by the type of the inputs
 PATHS["bfloat16"] = PATHS["float16"]
 PRODUCTS = {"forward": 2, "backward": 5}
 ALLOWED = {"float32": 1e-5, "float16": 1e-2, "bfloat16": 6e-2}  # error of a rung that is timed
+HOPPER = "cuda-hopper-"  # how the names of its rungs begin
 NAIVE_ENTRIES = 1 << 28  # of the matrices of weights; beyond, one thread a row takes seconds a run
 TURN = 0.1  # seconds, at least
 
@@ -80,6 +82,8 @@ def command(backends, shapes, rounds, alone, smoke, as_json, out):
     require_gpu()
     if not alone and not torch_has_cuda():
         raise click.UsageError("torch is not installed, or finds no GPU: install it with CUDA, or measure with --alone")
+    if not on_hopper() and any(name.startswith(HOPPER) for name in backends):
+        raise click.UsageError(f"{', '.join(backends)}: {HOPPER}* expects a Hopper GPU, got {describe()['name']}")
     here = machine()  # before our own load
     sizes = tuple(map(square, shapes)) or (SMOKE if smoke else SHAPES)
     turns = {"rounds": 1, "at_least": 0.0} if smoke else {"rounds": rounds, "at_least": TURN}
@@ -114,9 +118,16 @@ def square(text):
     return shape
 
 
+def on_hopper():
+    """Whether the GPU has the instructions that Hopper's rungs need."""
+    return describe()["architecture"] == "sm_90"
+
+
 def is_for(name, case):
     """Whether a rung is timed in a case."""
-    batch, heads, targets, sources, *_ = case.shape
+    batch, heads, targets, sources, width, _ = case.shape
+    if name.startswith(HOPPER):
+        return on_hopper() and width <= WIDEST
     return name != "cuda-naive" or batch * heads * targets * sources <= NAIVE_ENTRIES
 
 

@@ -63,6 +63,23 @@ struct Unwatched {
     Unwatched(const Unwatched&) = delete;
 };
 
+// Within one, what ThreadSanitizer is to look at all the same.
+struct Watched {
+#ifdef __SANITIZE_THREAD__
+    Watched() {
+        AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+        AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+    }
+    ~Watched() {
+        AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+        AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+    }
+#else
+    Watched() {}
+#endif
+    Watched(const Watched&) = delete;
+};
+
 // Where a fiber, or the scheduler, left off.
 struct Context {
     jmp_buf registers;
@@ -102,10 +119,57 @@ struct Warp {
     alignas(16) unsigned char slots[2][LANES * SLOT_BYTES];
 };
 
+// Its generation is the number of the phases that are over.
+struct PhaseBarrier {
+    Barrier phase;
+    unsigned arrivals, pending;
+    long long bytes = 0;  // that were announced, and have not arrived
+    bool published = false;
+
+    void advance() {
+        if (pending > 0 || bytes > 0) return;
+        pending = arrivals;
+        ++phase.generation;
+    }
+};
+
+struct BulkCopy {
+    void* target;
+    const void* source;
+    unsigned bytes;
+    PhaseBarrier* barrier;
+};
+
+constexpr unsigned GROUP_THREADS = 128, ROWS = 64, CONTRACTED = 16;  // of a product of a warpgroup
+
+// One wgmma.mma_async of a warpgroup: what its threads hold, and, when it is done, get.
+struct Product {
+    Wgmma wgmma;
+    std::shared_ptr<Product> before;  // of the same accumulators, still under way
+    bool done = false;
+    unsigned a[GROUP_THREADS][4];
+    std::vector<float> d = std::vector<float>(GROUP_THREADS * ROWS);  // of each thread, N / 2 of ROWS
+};
+
+// A thread's part in one.
+struct Started {
+    std::shared_ptr<Product> product;
+    float* d;
+    unsigned group;
+};
+
+struct Warpgroup {
+    Barrier barrier;
+    std::shared_ptr<Product> product;  // that its threads are starting
+};
+
 // Made anew for each: for ThreadSanitizer, a barrier at the same address would order one block before the next.
 struct Block {
     Barrier barrier;
     std::vector<Warp> warps;
+    std::vector<Warpgroup> groups;
+    std::map<void*, PhaseBarrier> barriers;  // in shared memory
+    std::vector<BulkCopy> copies;            // under way
 };
 
 // From global to shared memory, between its start and its wait.
@@ -123,6 +187,10 @@ struct Fiber : Thread {
     unsigned generation = 0;  // of the barrier, when the fiber began to wait
     std::vector<Copy> copies;
     unsigned groups = 0;  // of copies, that were committed
+    Warpgroup* group = nullptr;
+    std::vector<Started> products;
+    unsigned product_groups = 0;  // that were committed
+    bool fenced = false;          // may products use what registers hold?
     Context context;
     ucontext_t beginning;
 
@@ -386,6 +454,11 @@ static void enlist(Fiber& fiber, unsigned number) {
     fiber.warp = &block->warps[number / LANES];
     fiber.warp->lanes |= 1u << fiber.lane;
     ++fiber.warp->barrier.members;
+    fiber.group = &block->groups[number / GROUP_THREADS];
+    ++fiber.group->barrier.members;
+    fiber.products.clear();
+    fiber.product_groups = 0;
+    fiber.fenced = false;
     fiber.finished = false;
     fiber.waits_for = nullptr;
     fiber.copies.clear();
@@ -409,7 +482,10 @@ static void prepare_shared() {
 
 static void prepare_block(bool renew) {
     const unsigned count = threads_of_block();
-    block = std::make_unique<Block>(Barrier{count}, std::vector<Warp>((count + LANES - 1) / LANES));
+    block = std::make_unique<Block>();
+    block->barrier.members = count;
+    block->warps.resize((count + LANES - 1) / LANES);
+    block->groups.resize((count + GROUP_THREADS - 1) / GROUP_THREADS);
     prepare_fibers(count, renew);
     for (unsigned i = 0; i < count; ++i) enlist(fibers[i], i);
     prepare_shared();
@@ -437,6 +513,12 @@ struct Order {
         for (unsigned i = fibers.size() - 1; i > 0; --i) std::swap(fibers[i], fibers[random(i + 1)]);
     }
 };
+
+}  // namespace emulator
+
+#include "hopper_on_cpu.hpp"
+
+namespace emulator {
 
 // Says who waits where, when nobody can go on.
 static std::string describe_deadlock() {
@@ -481,8 +563,10 @@ static void check_end_of_shared() {
 static void run_block(Order& order) {
     while (error.empty() && !all_finished()) {
         order.next_round();
-        if (!run_round(order)) error = describe_deadlock();
+        const bool progress = run_round(order);
+        if (!land_copies(order, progress) && !progress) error = describe_deadlock();
     }
+    if (error.empty()) error = describe_rest();
     if (error.empty()) check_end_of_shared();
 }
 

@@ -123,6 +123,32 @@ void start_copy(void* target, const void* source, size_t bytes);
 void commit_copies();
 void finish_copies(unsigned groups_pending);
 
+// --- what hopper_on_cpu.hpp does for a thread
+
+// Barriers in shared memory, at `place`; bytes are announced with an arrival.
+void init_barrier(void* place, unsigned arrivals);
+void publish_barriers();
+void arrive(void* place, unsigned bytes);
+void wait_for_phase(void* place, unsigned parity);
+
+// It lands at some time, and then counts for the barrier.
+void start_bulk_copy(void* target, const void* source, unsigned bytes, void* barrier);
+
+// A product of a warpgroup, m64nNk16: d (N / 8, 4) += a b. The descriptors are those of the PTX ISA.
+struct Wgmma {
+    unsigned columns;
+    bool adds, a_in_registers, rows_of_b;  // rows_of_b: b is MN-major
+    uint64_t a, b;
+    float (*to_float)(unsigned short);
+};
+
+void start_product(float* d, const Wgmma& wgmma, const unsigned* a_registers);
+void fence_products();
+void commit_products();
+void finish_products(unsigned groups_pending);
+
+constexpr unsigned SHARED_WINDOW = 1 << 10;  // the address in shared memory at which `shared` stands
+
 template <class Value>
 Value of_lane(const Value& value, unsigned lane, unsigned mask, const char* operation) {
     static_assert(std::is_trivially_copyable_v<Value>);

@@ -24,8 +24,9 @@ from minisora import kernels
 
 HERE = Path(__file__).parent
 RUNTIME = HERE / "cuda_on_cpu.cpp"
-HEADERS = [HERE / "cuda_on_cpu.hpp", HERE / "ptx.hpp"]
-PTX = Path(kernels.__file__).parent / "cuda" / "ptx.cuh"  # ptx.hpp stands in for it
+HEADERS = [HERE / f"{name}.hpp" for name in ("cuda_on_cpu", "hopper_on_cpu", "tensor_core", "ptx", "hopper_ptx")]
+# The headers ptx.hpp and hopper_ptx.hpp stand in for these.
+PTX = [Path(kernels.__file__).parent / "cuda" / f"{name}.cuh" for name in ("ptx", "hopper_ptx")]
 
 MAX_THREADS = 1024
 MAX_BLOCK = (1024, 1024, 64)
@@ -87,7 +88,7 @@ class EmulatedModule:
     Parameters
     ----------
     code : str
-        The source. Where it holds the text of ``kernels/cuda/ptx.cuh``, that is taken out.
+        The source. Where it holds the text of ``kernels/cuda/ptx.cuh`` or ``hopper_ptx.cuh``, that is taken out.
     options : sequence of str
         Macros, ``-DNAME=VALUE``. What else NVRTC takes has no meaning here and is passed over.
     seed : int
@@ -206,8 +207,8 @@ def _three(sizes):
 
 def _whole_source(code, options):
     """Return what g++ compiles: the emulator, the macros, the kernels, and the table of their names."""
-    if PTX.exists():
-        code = code.replace(PTX.read_text(encoding="utf-8"), "")
+    for wrappers in PTX:
+        code = code.replace(wrappers.read_text(encoding="utf-8"), "")
     table = _table(code)
     # Behind the headers, which a short name could break.
     macros = [_macro(option) for option in options if option.startswith("-D")]

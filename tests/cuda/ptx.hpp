@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cuda_on_cpu.hpp"
+#include "tensor_core.hpp"
 
 #define DEVICE __device__ __forceinline__  // as in ptx.cuh
 
@@ -127,29 +128,6 @@ inline Element place_of_b(int lane, int i) {
 }
 
 inline Element place_of_d(int lane, int i) { return {lane / 4 + i / 2 * 8, lane % 4 * 2 + i % 2}; }
-
-inline float towards_zero(double x) {
-    const float nearest = float(x);
-    return isinf(nearest) || fabs(double(nearest)) <= fabs(x) ? nearest : nextafterf(nearest, 0);
-}
-
-// How tensor cores add, which NVIDIA does not document, but others have measured: nothing is rounded; of each term, what
-// lies a bit or more below the last place of the largest is cut off, and so is what does not fit the result.
-// Fasi et al., "Numerical behavior of NVIDIA tensor cores", 2021; Khattak, Mikaitis, "Accurate Models of NVIDIA Tensor
-// Cores", 2025: one such bit on the A100, two on the H100.
-template <int COUNT>
-float truncated_sum(const double (&terms)[COUNT]) {
-    double largest = 0, sum = 0;
-    for (double term : terms) {
-        sum += term;
-        largest = fmax(largest, fabs(term));
-    }
-    if (!isfinite(sum) || largest == 0) return float(sum);
-    const int last_place = ilogb(largest) - 24;
-    sum = 0;
-    for (double term : terms) sum += trunc(ldexp(term, -last_place));
-    return towards_zero(ldexp(sum, last_place));
-}
 
 // d += a b for the whole warp
 template <int K>

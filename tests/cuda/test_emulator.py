@@ -473,7 +473,7 @@ def test_an_unknown_sanitizer():
 def test_the_wrappers_around_ptx_are_taken_out_of_a_source(monkeypatch, tmp_path):
     ptx = tmp_path / "ptx.cuh"
     ptx.write_text('float exp2_fast(float x) { asm("ex2.approx.ftz.f32"); }', encoding="utf-8")
-    monkeypatch.setattr(emulator, "PTX", ptx)
+    monkeypatch.setattr(emulator, "PTX", [ptx])
     out = np.zeros(1, f4)
     code = ptx.read_text(encoding="utf-8") + KERNEL % "out[0] = exp2_fast(3.f);"
     EmulatedModule(code).get_function("kernel")((1,), (1,), (out,))

@@ -6,10 +6,12 @@ two of 128, run on a multiprocessor.
 """
 
 import re
+import subprocess
+from importlib import metadata
 
 import pytest
 
-from minisora.kernels import cuda_tensor, cuda_tiled
+from minisora.kernels import cuda_hopper, cuda_tensor, cuda_tiled
 from minisora.kernels.cuda_attention import filled
 from minisora.kernels.cuda_source import signatures, source
 
@@ -30,6 +32,16 @@ REGISTERS, STACK = (
 
 def compile_program(program, architecture, macros):
     """Return of each kernel the registers, and the bytes of stack and spills together."""
+    _, log = machine_code(source(program), architecture, macros)
+    assert "serialized" not in log  # products of warpgroups that wait for each other
+    return {
+        name: (int(REGISTERS.search(text)[1]), sum(int(size) for size, _ in STACK.findall(text)))
+        for name, text in ENTRY.findall(log)
+    }
+
+
+def machine_code(code, architecture, macros):
+    """Return the cubin, and what the compiler says of it."""
     log = Log()
     definitions = [(name, str(value)) for name, value in macros.items()]
     options = core.ProgramOptions(
@@ -39,11 +51,7 @@ def compile_program(program, architecture, macros):
         ptxas_options=["-v"],
         ftz=True,  # as CuPy compiles
     )
-    core.Program(source(program), "c++", options).compile("cubin", logs=log)
-    return {
-        name: (int(REGISTERS.search(text)[1]), sum(int(size) for size, _ in STACK.findall(text)))
-        for name, text in ENTRY.findall(log.text)
-    }
+    return core.Program(code, "c++", options).compile("cubin", logs=log).code, log.text
 
 
 class Log:
@@ -72,6 +80,12 @@ def tensor(rung, width, half, flags):
     return [common | part for part in (rung.parts(width, width) if half == "backward" else ({},))]
 
 
+def hopper(rung, width, half, flags):
+    """The macros of a rung with warpgroups, likewise."""
+    tile = cuda_hopper._BACKWARD if half == "backward" else cuda_hopper._FORWARD
+    return {"FORMAT": rung.format, "D_K": width, "D_V": width, "OUTPUT": "float", **tile._asdict(), **flags}
+
+
 def budgeted():
     """Programs and macros that a large attention takes, and architectures."""
     for width in (64, 128):
@@ -81,6 +95,9 @@ def budgeted():
                 for rung in FORMATS:
                     for macros in tensor(rung, width, half, flags):
                         yield f"tensor_{half}", macros, architecture
+            for flags in (PLAIN, MASKED, ALL):
+                for rung in cuda_hopper.RUNGS:
+                    yield f"hopper_{half}", hopper(rung, width, half, flags), "sm_90a"
 
 
 def others():
@@ -89,8 +106,11 @@ def others():
             yield "naive", {"real": real} | flags
     for kind, to_float in (("float", "float"), ("unsigned short", "f16_to_float"), ("unsigned short", "bf16_to_float")):
         yield "delta", {"DOUT": kind, "DOUT_TO_FLOAT": to_float, "OUT": "float", "OUT_TO_FLOAT": "float"}
-    for form in ("Fp16", "Bf16"):
+    for form, to_float in (("Fp16", "f16_to_float"), ("Bf16", "bf16_to_float")):
         yield "pack", {"FORMAT": form}
+        for kind, given in (("float", "float"), ("unsigned short", "f16_to_float")):
+            kinds = {"INPUT": kind, "INPUT_TO_FLOAT": given, "ELEMENT_TO_FLOAT": to_float}
+            yield "hopper_pack", {"FORMAT": form} | kinds
     for width in (24, 256):
         for half in ("forward", "backward"):
             yield f"tiled_{half}", tiled(width, half) | ALL
@@ -122,10 +142,70 @@ def test_it_compiles(program, macros):
     print(program, macros, found)
 
 
+def test_hopper_is_asked_for_beside_what_cupy_asks_for():
+    """CuPy names the architecture of the GPU last; of two, NVRTC takes the one that has more."""
+    nvrtc = pytest.importorskip("cuda.bindings.nvrtc")
+    code = source("hopper_forward").encode()
+    macros = hopper(cuda_hopper.RUNGS[0], 64, "forward", PLAIN)
+    defined = [f"-D{name}={value}".encode() for name, value in macros.items()]
+    for architectures, expected in (([b"-arch=sm_90"], False), ([b"-arch=sm_90a", b"-arch=sm_90"], True)):
+        options = [b"-std=c++17", *defined, *architectures]
+        _, program = nvrtc.nvrtcCreateProgram(code, b"hopper.cu", 0, [], [])
+        (result,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
+        assert (result == nvrtc.nvrtcResult.NVRTC_SUCCESS) == expected
+        nvrtc.nvrtcDestroyProgram(program)
+
+
 def test_a_kernel_that_spills_is_seen():
     """The gate would not be one if it could not close: too much for the registers of a thread."""
     macros = tensor(FORMATS[1], 128, "forward", ALL)[0] | {"GROUPS": 2, "OTHER": 64}
     assert any(memory for _, memory in compile_program("tensor_forward", "sm_90", macros).values())
+
+
+def test_products_that_wait_for_each_other_are_seen():
+    """With no registers from the warps that bring tiles, wide sums leave too few for what is under way."""
+    code = source("hopper_forward").replace("registers_leave<FEW>();", "").replace("registers_take<MANY>();", "")
+    _, log = machine_code(code, "sm_90a", hopper(cuda_hopper.RUNGS[0], 128, "forward", PLAIN))
+    assert "serialized" in log
+
+
+@pytest.fixture
+def disassemble(tmp_path):
+    """A function that returns the instructions of each kernel of a cubin."""
+    try:
+        files = metadata.files("nvidia-cuda-nvdisasm")
+    except metadata.PackageNotFoundError:
+        pytest.skip("needs nvidia-cuda-nvdisasm: pip install 'minisora[gate]'")
+    nvdisasm = next(file.locate() for file in files if file.name == "nvdisasm")
+
+    def instructions(cubin):
+        path = tmp_path / "kernel.cubin"
+        path.write_bytes(cubin)
+        text = subprocess.run([nvdisasm, "-c", path], capture_output=True, text=True, check=True).stdout
+        return dict(part.split(",", 1) for part in re.split(r"\.section\s+\.text\.", text)[1:])
+
+    return instructions
+
+
+def powers_beside_a_product(instructions):
+    """How many stand between a wait that leaves a product under way, and the next wait."""
+    steps = re.findall(r"MUFU\.EX2|DEPBAR\S* gsb0, 0x\d", instructions)
+    after = steps[next(i for i, step in enumerate(steps) if step.endswith("gsb0, 0x1")) + 1 :]
+    return next(i for i, step in enumerate(after) if step != "MUFU.EX2")
+
+
+@pytest.mark.parametrize("flags", [PLAIN, ALL], ids=identity)
+@pytest.mark.parametrize("width", [64, 128])
+@pytest.mark.parametrize(("half", "kernel"), [("forward", "attention_forward"), ("backward", "attention_backward_q")])
+def test_the_softmax_is_computed_beside_a_product(disassemble, half, kernel, width, flags):
+    """All of a thread's weights; without `product_after`, the compiler would wait for the product first."""
+    macros, code = hopper(cuda_hopper.RUNGS[0], width, half, flags), source(f"hopper_{half}")
+    without = re.sub(r"product_after\((softmax|dscores).*\);", "", code)
+    found, hasty = (
+        powers_beside_a_product(disassemble(machine_code(text, "sm_90a", macros)[0])[kernel])
+        for text in (code, without)
+    )
+    assert hasty < macros["OTHER"] // 2 <= found
 
 
 def test_a_mistake_has_the_name_of_its_file():

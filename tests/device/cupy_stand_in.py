@@ -323,6 +323,7 @@ def _make_cuda():
     )
     return SimpleNamespace(
         runtime=runtime,
+        nvrtc=SimpleNamespace(getVersion=lambda: (13, 0)),
         Device=Device,
         Event=Event,
         get_elapsed_time=lambda begin, end: 1000 * (end.moment - begin.moment),

@@ -46,7 +46,7 @@ def test_torch_aligns_causal_attention_in_another_way(device):
     assert "T = S is expected, got '1,2,5,7,3'" in result.stderr
 
 
-RUNGS = ["cuda-naive", "cuda-tiled", "cuda-3xtf32", "cuda-fp16", "cuda-bf16"]
+RUNGS = ["cuda-naive", "cuda-tiled", "cuda-3xtf32", "cuda-fp16", "cuda-hopper-fp16", "cuda-bf16", "cuda-hopper-bf16"]
 
 
 @pytest.mark.cuda_cpu
@@ -77,6 +77,24 @@ def test_a_rung_that_is_wrong_is_not_timed(emulated):
     assert result.exit_code == 2
     assert len(result.stdout.splitlines()) == 3  # no row
     assert result.stderr.count("cuda-3xtf32 by ") == 4 and "wrong, and not timed" in result.stderr
+
+
+@pytest.mark.fake_device
+def test_the_rungs_of_hopper_are_left_out_elsewhere(device, monkeypatch):
+    properties = device.cuda.runtime.getDeviceProperties(0) | {"name": b"another", "major": 8, "minor": 0}
+    monkeypatch.setattr(device.cuda.runtime, "getDeviceProperties", lambda number: properties)
+    result = run("attention-gpu", "--alone", "--backend", "cuda-hopper-bf16")
+    assert result.exit_code == 2 and result.stdout == ""
+    assert "cuda-hopper-bf16: cuda-hopper-* expects a Hopper GPU, got another" in result.stderr
+    case = attention_gpu.Case(attention_gpu.Shape(1, 2, 5, 5, 64), False, "float16")
+    assert attention_gpu.is_for("cuda-fp16", case) and not attention_gpu.is_for("cuda-hopper-fp16", case)
+
+
+@pytest.mark.fake_device
+@pytest.mark.parametrize(("width", "timed"), [(128, True), (129, False)])
+def test_the_rungs_of_hopper_are_left_out_where_heads_are_wide(device, width, timed):
+    case = attention_gpu.Case(attention_gpu.Shape(1, 2, 5, 5, width), False, "float16")
+    assert attention_gpu.is_for("cuda-hopper-fp16", case) == timed
 
 
 @pytest.mark.gpu

@@ -157,8 +157,34 @@ def test_more_shared_memory_than_there_is_is_refused(delta):
 
 def test_an_old_gpu_is_refused(gpu, monkeypatch):
     monkeypatch.setattr(gpu.cuda.Device, "compute_capability", "75")
-    with pytest.raises(ValueError, match="expect a GPU from sm_80 on, GPU 0 is sm_75"):
+    with pytest.raises(ValueError, match="pack expects a GPU from sm_80 on, GPU 0 is sm_75"):
         cuda_launch.program("pack", 0, FORMAT="Fp16")
+
+
+@pytest.mark.parametrize("other", ["89", "100"])
+def test_another_gpu_than_hopper_is_refused_where_its_instructions_are_needed(gpu, monkeypatch, other):
+    monkeypatch.setattr(gpu.cuda.Device, "compute_capability", other)
+    cuda_launch.program("hopper_pack", 0, FORMAT="Fp16")
+    with pytest.raises(ValueError, match=f"hopper_forward expects a Hopper GPU, sm_90, GPU 0 is sm_{other}"):
+        cuda_launch.program("hopper_forward", 0, FORMAT="Fp16")
+
+
+@pytest.mark.parametrize(("version", "refused"), [((12, 8), True), ((12, 9), False), ((13, 0), False)])
+def test_an_old_compiler_is_refused(gpu, monkeypatch, version, refused):
+    monkeypatch.setattr(gpu.cuda.nvrtc, "getVersion", lambda: version)
+    cuda_launch.program("hopper_pack", 0, FORMAT="Fp16")
+    if refused:
+        with pytest.raises(
+            ValueError, match=r"hopper_forward expects NVRTC, CUDA's compiler, from 12\.9 on, got 12\.8"
+        ):
+            cuda_launch.program("hopper_forward", 0, FORMAT="Fp16")
+    else:
+        cuda_launch.program("hopper_forward", 0, FORMAT="Fp16")
+
+
+def test_hopper_is_compiled_for_with_all_it_has(gpu):
+    assert cuda_launch.program("hopper_backward", 0, D_K=3).module.options == ("-std=c++17", "-DD_K=3", "-arch=sm_90a")
+    assert cuda_launch.program("hopper_pack", 0, D_K=3).module.options == ("-std=c++17", "-DD_K=3")
 
 
 def test_shared_memory_is_the_devices(gpu):

@@ -13,6 +13,7 @@ from minisora.kernels.auto_attention import picked
 def test_the_specification_comes_first():
     host = ["numpy", "numba-loops", "numba-tiles", "numba-blas", "numba"]
     gpu = ["cuda-naive", "cuda-tiled", "cuda-3xtf32", "cuda", "cuda-fp16", "cuda-bf16"]
+    gpu += ["cuda-hopper-fp16", "cuda-hopper-bf16"]
     assert backend_names() == host + gpu
     assert backend_names("cpu") == host
     assert backend_names("cuda") == ["numpy", *gpu]
@@ -58,7 +59,7 @@ def test_auto_refuses_what_the_specification_refuses():
 
 def test_an_unknown_name_is_refused():
     with pytest.raises(
-        ValueError, match=r"'fast', expected one of: auto, numpy, numba-loops, .*, cuda-fp16, cuda-bf16"
+        ValueError, match=r"'fast', expected one of: auto, numpy, numba-loops, .*, cuda-hopper-fp16, cuda-hopper-bf16"
     ):
         get_backend("fast")
 
