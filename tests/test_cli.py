@@ -438,6 +438,40 @@ def test_the_flowchart_of_a_copy_head(tmp_path):
     assert {name for name in nodes if f"    {name} --> copied" in text} == {"logits", "memory", "source", "final_norm"}
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("--momentum 0.5", "--momentum belongs to --optimizer sgd, got --optimizer adam"),
+        ("--betas 0.8 0.9 --optimizer sgd", "--betas belongs to --optimizer adam or adamw, got --optimizer sgd"),
+        ("--eps 1e-6 --optimizer sgd", "--eps belongs to --optimizer adam or adamw, got --optimizer sgd"),
+        ("--weight-decay 0.1 --optimizer adam", "--weight-decay belongs to --optimizer adamw, got --optimizer adam"),
+        ("--decay-from 0.5", "--decay-from belongs to --schedule cosine or linear, got --schedule inverse_sqrt"),
+        (
+            "--final-rate 0 --schedule constant",
+            "--final-rate belongs to --schedule cosine or linear, got --schedule con",
+        ),
+        ("--cell gru", "--cell belongs to --encoder rnn, got --encoder transformer"),
+        ("--no-bidirectional", "--bidirectional belongs to --encoder rnn, got --encoder transformer"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_an_option_that_would_say_nothing_is_refused(tmp_path, command, given, message):
+    """Before anything is read: the data are missing."""
+    out = tmp_path / "out"
+    assert message in mistake(command, "--data", tmp_path / "missing", "--out", out, *given.split())
+    assert not out.exists()
+
+
+def test_a_training_that_goes_on_keeps_what_its_options_belong_to(pairs, tmp_path):
+    out = tmp_path / "sgd"
+    good("train", "--data", pairs, "--out", out, *TINY, *BRIEF, "--optimizer", "sgd", "--momentum", "0.5")
+    again = ["train", "--data", pairs, "--out", out, *BRIEF, "--resume"]
+    good(*again, "--steps", "9", "--momentum", "0.5")
+    assert "--betas belongs to --optimizer adam or adamw, got --optimizer sgd" in mistake(
+        *again, "--betas", "0.8", "0.9"
+    )
+
+
 def test_a_recurrent_encoder_with_a_copy_head_is_trained_answers_and_is_trained_on(pairs, tmp_path):
     out = tmp_path / "rnn"
     recurrent = ["--encoder", "rnn", "--cell", "gru", "--no-bidirectional", "--copy"]

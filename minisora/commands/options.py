@@ -150,6 +150,27 @@ def given_options(options):
     return {name for name in options if source(name) is not ParameterSource.DEFAULT}
 
 
+BELONGS = {  # what an option says nothing without: another one, and its values
+    "momentum": ("optimizer", ("sgd",)),
+    "betas": ("optimizer", ("adam", "adamw")),
+    "eps": ("optimizer", ("adam", "adamw")),
+    "weight_decay": ("optimizer", ("adamw",)),
+    "decay_from": ("schedule", ("cosine", "linear")),
+    "final_rate": ("schedule", ("cosine", "linear")),
+    "cell": ("encoder", ("rnn",)),
+    "bidirectional": ("encoder", ("rnn",)),
+}
+
+
+def refuse_without_effect(given, settings):
+    """Raise UsageError where an option that was given belongs to what is not chosen."""
+    for name in sorted(given & BELONGS.keys()):
+        other, values = BELONGS[name]
+        if settings[other] not in values:
+            expected = f"--{other} {' or '.join(values)}"
+            raise click.UsageError(f"--{name.replace('_', '-')} belongs to {expected}, got --{other} {settings[other]}")
+
+
 def all_of(options, function):
     """Decorate a command with several options, the first of them first in the help."""
     for option in reversed(options):

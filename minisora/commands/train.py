@@ -13,6 +13,7 @@ from minisora.commands.options import (
     device_option,
     given_options,
     pick,
+    refuse_without_effect,
     tokenizer_options,
 )
 from minisora.commands.output import json_option, print_json
@@ -79,6 +80,9 @@ def begun(out, options, given):
     from minisora.training import Trainer
 
     config = TrainingConfig(**pick(options, TRAINING_HELP))
+    if options["start_from"] is not None:
+        refuse_model_options(given, "--start-from")
+    refuse_without_effect(given, options)
     data, dev = read_data(options)
     if options["start_from"] is None:
         model, source, target = new_model(data, options, config.seed)
@@ -87,7 +91,6 @@ def begun(out, options, given):
         elif options["freeze_embedding"]:
             raise click.UsageError("--freeze-embedding expects --embedding, or a model that is there already")
     else:
-        refuse_model_options(given, "--start-from")
         model, source, target = load(options["start_from"], layers=own_layers(options["own"]))
     freeze_embedding(model, options)
     return Trainer(model.to(options["device"]), data, source, target, config, dev=dev, folder=out)
@@ -147,6 +150,7 @@ def continued(out, options, given):
     config = read_state(folder).config
     model, source, target = load(folder, layers=own_layers(options["own"]))
     config = replace(config, **pick({name: options[name] for name in given}, TRAINING_HELP))
+    refuse_without_effect(given, vars(config))
     data, dev = read_data(options)
     freeze_embedding(model, options)
     return Trainer(model.to(options["device"]), data, source, target, config, dev=dev, folder=out)

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import click
 
-from minisora.commands.options import MODEL_HELP, TRAINING_HELP, config_options, data_options, pick, tokenizer_options
+from minisora.commands.options import (
+    MODEL_HELP,
+    TRAINING_HELP,
+    config_options,
+    data_options,
+    given_options,
+    pick,
+    refuse_without_effect,
+    tokenizer_options,
+)
 from minisora.commands.output import json_option, print_json
 from minisora.commands.own_layers import layer_option
 from minisora.commands.train import new_model, read_data
@@ -41,6 +50,7 @@ def command(trials, out, as_json, **options):
 
     from minisora.training.tuning import Search
 
+    refuse_without_effect(given_options(options), options)
     data, dev = read_data(options)
     if dev is None:
         raise click.UsageError("a search judges by dev pairs: name them with --dev")

@@ -5,6 +5,7 @@ import pytest
 
 from minisora.gradcheck import randomize
 from minisora.kernels import DropoutKey
+from minisora.layers import layer
 from minisora.layers.activation import GELU, ReLU
 from minisora.layers.feed_forward import FeedForward, activation_name, named_activation
 
@@ -59,3 +60,13 @@ def test_our_own_activations_have_their_names_and_others_none(name):
     activation = named_activation(name)
     assert activation_name(activation) == name
     assert activation_name(type("Derived", (type(activation),), {})()) is None
+
+
+def test_both_directions_ask_the_backend_for_what_is_fused(rng, monkeypatch):
+    """With the very array that it would be computed on: results with and without it differ by rounding alone."""
+    feed_forward, asked = FeedForward(5, 13, rng, dtype=np.float64), []
+    monkeypatch.setattr(layer, "get_elementwise", lambda name, x: asked.append((name, x.shape)))
+    out, cache = feed_forward.use_backend("numba").forward(rng.normal(size=(2, 3, 5)))
+    assert asked == [("numba", (2, 3, 13))]
+    feed_forward.backward(out, cache)
+    assert asked == [("numba", (2, 3, 13))] * 2

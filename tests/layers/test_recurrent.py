@@ -315,7 +315,7 @@ def test_biases_are_spared_by_weight_decay(rng):
     [
         (lambda rng: Recurrent(7, 5, rng, cell="elman"), "unknown cell 'elman', expected one of: rnn, gru, lstm"),
         (lambda rng: Bidirectional(7, 5, rng), "two directions share an even width, got 5"),
-        (lambda rng: Recurrent(7, 5, rng)(np.ones((3, 11, 6))), "expects 7 values in the last axis"),
+        (lambda rng: Recurrent(7, 5, rng)(np.ones((3, 11, 6))), "a recurrent layer expects 7 values in the last axis"),
         (lambda rng: Recurrent(7, 5, rng)(np.ones((11, 7))), r"sequences \(B, S, 7\) with S > 0, got an array of"),
         (lambda rng: Recurrent(7, 5, rng)(np.ones((3, 0, 7))), r"with S > 0"),
         (lambda rng: Recurrent(7, 5, rng)(np.ones((3, 11, 7)), key_mask=np.ones((3, 11))), "as a boolean array"),

@@ -85,11 +85,15 @@ class FirstFailure:
 
 
 def tests_for(mutant):
-    """The test files in two rounds: those named like the mutant's file, which kill most, and all others."""
-    files = []
+    """The test files in two rounds: those named like the mutant's file, which kill most, and all others.
+
+    Of these, those of the GPU, which take longest, come first for what is written for it, and else last.
+    """
+    files, for_gpu = [], mutant is not None and Path(mutant.file).stem.startswith("cuda")
     for name in TESTS:
         path = ROOT / "tests" / name
         files += sorted(path.glob("test_*.py")) if path.is_dir() else [path]
+    files.sort(key=lambda path: (path.parent.name == "device") != for_gpu)
     own = f"test_{Path(mutant.file).stem}.py" if mutant else ""
     rounds = [str(path) for path in files if path.name == own], [str(path) for path in files if path.name != own]
     return [tests for tests in rounds if tests]

@@ -155,6 +155,24 @@ def test_more_shared_memory_than_there_is_is_refused(delta):
         program.launch("attention_delta", 1, 128, *arguments, shared=(227 << 10) + 1)
 
 
+def test_each_gpu_has_its_own_shared_memory(gpu, delta, monkeypatch):
+    """Of two, the other one has less; no third is asked about."""
+    monkeypatch.setattr(cuda_launch, "shared_memory", {0: 227 << 10, 1: 99 << 10}.__getitem__)
+    program, arguments = delta
+    program.launch("attention_delta", 1, 128, *arguments, shared=227 << 10)
+    program.device = 1
+    with pytest.raises(ValueError, match=r"needs 101377 bytes of shared memory for .*, GPU 1 has 101376: cuda-naive"):
+        program.launch("attention_delta", 1, 128, *arguments, shared=(99 << 10) + 1)
+
+
+def test_each_gpu_has_its_own_architecture(gpu, monkeypatch):
+    kinds = {0: "80", 1: "75"}
+    monkeypatch.setattr(gpu.cuda, "Device", lambda number: SimpleNamespace(compute_capability=kinds[number]))
+    assert cuda_launch.program("pack", 0, FORMAT="Fp16").device == 0
+    with pytest.raises(ValueError, match="GPU 1 is sm_75"):
+        cuda_launch.program("pack", 1, FORMAT="Fp16")
+
+
 def test_an_old_gpu_is_refused(gpu, monkeypatch):
     monkeypatch.setattr(gpu.cuda.Device, "compute_capability", "75")
     with pytest.raises(ValueError, match="pack expects a GPU from sm_80 on, GPU 0 is sm_75"):
